@@ -1,0 +1,302 @@
+"""Charts: their centres, regions U_k, prior p_k and covering pairs (paper, section 3.1)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor, nn
+
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.preprocessing import quantise
+
+Prior = Literal["coverage", "consistent"]
+
+_CHUNK = 8192
+_PRIOR_TOLERANCE = 1e-12
+_PRIOR_ITERATIONS = 2000
+
+
+@dataclass(frozen=True)
+class Covering:
+    """The pairs (point, chart that covers it), as rows padded to one width M.
+
+    Attributes:
+        charts: (N, M) chart numbers, nearest first; anything where ``mask`` is false.
+        mask: (N, M), true where ``charts`` holds a covering chart.
+    """
+
+    charts: Tensor
+    mask: Tensor
+
+    def __getitem__(self, rows: Tensor | slice) -> Covering:
+        return Covering(self.charts[rows], self.mask[rows])
+
+    def __len__(self) -> int:
+        return len(self.charts)
+
+    def pairs(self) -> tuple[Tensor, Tensor]:
+        """Gives the pairs as flat indices: rows (P,) and charts (P,)."""
+        rows, columns = self.mask.nonzero(as_tuple=True)
+        return rows, self.charts[rows, columns]
+
+    def to(self, device: torch.device) -> Covering:
+        """Moves both tables to a device."""
+        return Covering(self.charts.to(device), self.mask.to(device))
+
+
+class Atlas(nn.Module, ABC):
+    """K overlapping charts, each the region around one code vector.
+
+    With d_k(x) = ‖E(x) - v_k‖ and d̃_m(x) the m-th smallest of them, chart k covers
+    U_k = {x : d_k(x) ≤ (1 + ε) d̃_m(x)}. Points are given in data space; pixels
+    are quantised first, so that the region of an image does not depend on its
+    dequantisation noise.
+
+    Args:
+        spec: What the data look like.
+        min_charts: m, the least number of charts that cover a point.
+        epsilon: ε ≥ 0, the overlap.
+        prior: ``"coverage"``, the paper's p_k = r_k / Σ_j r_j with r_k the share of
+            training points in U_k; or ``"consistent"``, the fixed point of
+            p_k = mean over training points of p_k 1[x in U_k] / Σ_{j: x in U_j} p_j,
+            the mixture weight that fits the sampled objective under overlap.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    codes: Tensor
+    standard_codes: Tensor
+    log_prior: Tensor
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        min_charts: int = 1,
+        epsilon: float = 0.0,
+        prior: Prior = "coverage",
+    ) -> None:
+        super().__init__()
+        if min_charts < 1:
+            raise ValueError(f"min_charts is {min_charts}; it must be at least 1")
+        if epsilon < 0:
+            raise ValueError(f"epsilon is {epsilon}; it must be 0 or more")
+        if prior not in ("coverage", "consistent"):
+            raise ValueError(f"prior is '{prior}'; allowed: 'coverage', 'consistent'")
+        self.spec = spec
+        self.min_charts = min_charts
+        self.epsilon = epsilon
+        self.prior: Prior = prior
+        for name in ("codes", "standard_codes"):
+            self.register_buffer(name, torch.zeros(0, 0))
+        self.register_buffer("log_prior", torch.zeros(0))
+        self.register_buffer("shift", torch.zeros(spec.features))
+        self.register_buffer("scale", torch.ones(spec.features))
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Gives the code space coordinates E(x) (N, C) of points x (N, D)."""
+
+    @abstractmethod
+    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+        """Places the charts; gives the history, one row per epoch (empty if there are none).
+
+        Args:
+            data: The data set; centres and prior depend on its training split alone.
+            seed: The trial's seed.
+            checkpoint: Where a training in progress is kept, to be resumed from.
+        """
+
+    @property
+    def charts(self) -> int:
+        """K, the number of charts that are kept."""
+        return len(self.codes)
+
+    @property
+    def code_dim(self) -> int:
+        """C, the width of the code."""
+        return self.codes.shape[1]
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Brings points x (N, D) of data space to the scale of the encoder's input."""
+        if self.spec.levels is not None:
+            return quantise(x, self.spec.levels).to(self.shift.dtype) / (self.spec.levels - 1)
+        return (x.to(self.shift.dtype) - self.shift) / self.scale
+
+    def distances(self, x: Tensor) -> Tensor:
+        """Gives d_k(x) = ‖E(x) - v_k‖ (N, K) for points x (N, D)."""
+        return torch.cdist(
+            self.encode(x), self.codes, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+
+    def covering(self, x: Tensor) -> Tensor:
+        """Says which charts cover points x (N, D): bool (N, K), at least m true in a row."""
+        return self._within(self.distances(x))
+
+    def nearest(self, x: Tensor) -> Tensor:
+        """Gives the chart (N,) with the nearest centre for points x (N, D)."""
+        return torch.cat([self.distances(part).argmin(1) for part in x.split(_CHUNK)])
+
+    @torch.no_grad()
+    def pairs(self, x: Tensor) -> Covering:
+        """Gives the covering pairs of points x (N, D), the encoder run once per point."""
+        tables = []
+        for part in x.split(_CHUNK):
+            distances = self.distances(part)
+            covering = self._within(distances)
+            width = int(covering.sum(1).max())
+            charts = distances.topk(width, dim=1, largest=False).indices
+            tables.append(Covering(charts, covering.gather(1, charts)))
+        width = max(table.charts.shape[1] for table in tables)
+        return Covering(
+            torch.cat([_pad(table.charts, width) for table in tables]),
+            torch.cat([_pad(table.mask, width) for table in tables]),
+        )
+
+    def _within(self, distances: Tensor) -> Tensor:
+        threshold = distances.kthvalue(self.min_charts, dim=1, keepdim=True).values
+        return distances <= (1 + self.epsilon) * threshold
+
+    def fit_scale(self, x: Tensor) -> None:
+        """Sets the scale of the encoder's input from training points x (N, D)."""
+        if self.spec.levels is None:
+            spread = x.std(0)
+            self.shift.copy_(x.mean(0))
+            self.scale.copy_(torch.where(spread > 0, spread, torch.ones_like(spread)))
+
+    @torch.no_grad()
+    def set_charts(self, codes: Tensor, x: Tensor) -> None:
+        """Sets the centres and the prior; drops charts that cover no training point.
+
+        Args:
+            codes: v (K, C), the chart centres in code space.
+            x: Training points (N, D).
+
+        Raises:
+            ValueError: If fewer than m centres are given.
+        """
+        if len(codes) < self.min_charts:
+            raise ValueError(f"min_charts is {self.min_charts}, with {len(codes)} charts")
+        self.codes = codes.to(self.shift)
+        counts = _count(self.pairs(x), len(codes))
+        self.codes = self.codes[counts > 0]
+        covering = self.pairs(x)
+        coverage = _count(covering, self.charts).double()
+        prior = coverage / coverage.sum()
+        if self.prior == "consistent":
+            prior = consistent_prior(covering, prior)
+        self.log_prior = prior.log().to(self.codes.dtype)
+        spread = self.codes.std(0, correction=0)
+        self.standard_codes = (self.codes - self.codes.mean(0)) / torch.where(
+            spread > 0, spread, torch.ones_like(spread)
+        )
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        for name in ("codes", "standard_codes", "log_prior"):
+            if prefix + name in state_dict:
+                shape = state_dict[prefix + name].shape
+                setattr(self, name, getattr(self, name).new_zeros(shape))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def consistent_prior(covering: Covering, prior: Tensor) -> Tensor:
+    """Iterates p_k <- mean over points of p̃_x(k) to its fixed point.
+
+    Args:
+        covering: The covering pairs of the training points.
+        prior: Where to start, (K,) float64.
+
+    Returns:
+        The fixed point (K,); it maximises the mean of log Σ_{k covers x} p_k, so that
+        the iteration (an EM algorithm) always converges.
+    """
+    rows, charts = covering.pairs()
+    for _ in range(_PRIOR_ITERATIONS):
+        joint = prior[charts]
+        total = joint.new_zeros(len(covering)).index_add_(0, rows, joint)
+        update = torch.zeros_like(prior).index_add_(0, charts, joint / total[rows])
+        update /= len(covering)
+        change = (update - prior).abs().max()
+        prior = update
+        if change < _PRIOR_TOLERANCE:
+            break
+    return prior
+
+
+def _count(covering: Covering, charts: int) -> Tensor:
+    return torch.bincount(covering.pairs()[1], minlength=charts)
+
+
+def _pad(table: Tensor, width: int) -> Tensor:
+    return nn.functional.pad(table, (0, width - table.shape[1]))
+
+
+class SingleChart(Atlas):
+    """The one-chart atlas: its code has width 0, so the flow on it is the plain flow."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Gives codes of width 0, (N, 0)."""
+        return x.new_zeros(len(x), 0)
+
+    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+        """Sets the one chart; nothing is trained."""
+        self.set_charts(torch.zeros(1, 0), as_data_space(data, "train"))
+        return []
+
+
+class KMeansAtlas(Atlas):
+    """Charts by k-means on the (standardised) data: the paper's alternative, figure 6.
+
+    Args:
+        spec: What the data look like.
+        charts: K, the number of centres.
+        min_charts: m, see :class:`Atlas`.
+        epsilon: ε, see :class:`Atlas`.
+        prior: See :class:`Atlas`.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        charts: int,
+        min_charts: int = 1,
+        epsilon: float = 0.0,
+        prior: Prior = "coverage",
+    ) -> None:
+        super().__init__(spec, min_charts, epsilon, prior)
+        if charts < min_charts:
+            raise ValueError(f"charts is {charts}; it must be at least min_charts = {min_charts}")
+        self.wanted_charts = charts
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Gives the standardised data themselves, (N, D)."""
+        return self.normalise(x)
+
+    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+        """Runs k-means on the training split."""
+        x = as_data_space(data, "train")
+        self.fit_scale(x)
+        kmeans = KMeans(self.wanted_charts, n_init=1, random_state=seed)
+        kmeans.fit(self.normalise(x).double().numpy())
+        self.set_charts(torch.as_tensor(kmeans.cluster_centers_), x)
+        return []
+
+
+def as_data_space(data: Data, split: str) -> Tensor:
+    """Gives the points of a split in data space (N, D) float32: vectors, or pixels at mid-level."""
+    points = torch.as_tensor(data.points[split])
+    if data.spec.levels is None:
+        return points.float()
+    return (points.float() + 0.5) / data.spec.levels

@@ -1,0 +1,52 @@
+"""Building the catalogue's classes from their import path and keyword arguments."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A mistake in the configuration; the message begins with its place in the file."""
+
+
+def import_class(path: str, place: str) -> Any:
+    """Imports ``package.module.Name``.
+
+    Args:
+        path: The import path.
+        place: Where the path stands in the configuration, for the error message.
+
+    Raises:
+        ConfigError: If the module or the name in it does not exist.
+    """
+    module_name, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{place}.class: cannot import '{path}': {error}") from error
+    except AttributeError as error:
+        raise ConfigError(f"{place}.class: no '{name}' in module '{module_name}'") from error
+
+
+def build(component: Mapping[str, Any], place: str, **context: Any) -> Any:
+    """Builds one entry of the catalogue: imports its ``class`` and calls it.
+
+    Args:
+        component: ``{"class": import path, **keyword arguments}``.
+        place: Where the entry stands in the configuration, for error messages.
+        context: Further keyword arguments that the workflow supplies (the data's
+            shape, the width of the chart code, ...).
+
+    Raises:
+        ConfigError: If the class does not exist or does not accept the arguments.
+    """
+    arguments = {key: value for key, value in component.items() if key != "class"}
+    cls = import_class(component["class"], place)
+    try:
+        return cls(**context, **arguments)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError, AssertionError) as error:
+        raise ConfigError(f"{place}: {component['class']} refuses its arguments: {error}") from error

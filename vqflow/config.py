@@ -1,0 +1,348 @@
+"""The configuration: what is allowed in it, and what it selects.
+
+Imports no torch, so that parsing the workflow stays fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vqflow.components import ConfigError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
+ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+
+STAGE_VERSIONS = {"data": 1, "atlas": 1, "flow": 1, "reference": 1, "evaluate": 1, "report": 1}
+"""Raise a stage's number when its algorithm changes, so that its results are made again."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Component(BaseModel):
+    """A class by its import path, and its keyword arguments."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
+
+    class_: ImportPath = Field(alias="class", description="Import path of the class.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Gives ``{"class": ..., **keyword arguments}`` for :func:`vqflow.components.build`."""
+        return {"class": self.class_, **(self.__pydantic_extra__ or {})}
+
+
+class Preprocess(_Strict):
+    """The bijection between data space and the space that the flow models."""
+
+    logit: float | None = Field(
+        None, gt=0, lt=0.5, description="α of the logit of pixels in [0, 1); null: no logit."
+    )
+    standardise: bool = Field(True, description="Zero mean and unit variance per coordinate.")
+
+
+class DatasetEntry(Component):
+    """A data set: a class, its arguments, and the preprocessing of its points."""
+
+    preprocess: Preprocess = Field(default_factory=lambda: Preprocess())
+
+
+class Optimisation(_Strict):
+    """The budget and the optimiser of one training."""
+
+    epochs: int = Field(ge=1, description="Most epochs to train.")
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, description="Peak learning rate of Adam.")
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    clip_norm: float = Field(5.0, gt=0, description="Largest norm of the gradient.")
+    patience: int | None = Field(
+        None, ge=1, description="Stop after so many epochs without a better validation."
+    )
+    checkpoint_seconds: float = Field(
+        30.0, ge=0, description="Least time between two rolling checkpoints."
+    )
+    threads: int = Field(1, ge=1, description="CPU threads of the job.")
+    device: Literal["cpu", "cuda"] = "cpu"
+
+
+class AtlasEntry(Component):
+    """An atlas: a class, its arguments, and the training of what it learns."""
+
+    training: Optimisation | None = Field(None, description="For atlases that are trained.")
+
+
+class Training(Optimisation):
+    """How a flow is trained, and what is drawn from it."""
+
+    objective: Literal["sampled", "covering"] = Field(
+        description="'sampled': one chart per point and step; 'covering': all that cover it."
+    )
+    samples: int = Field(ge=1, description="Samples drawn from the model, per snapshot.")
+    snapshot_interval: int | None = Field(
+        None, ge=1, description="Epochs between two snapshots of samples; null: only at the end."
+    )
+    confinement_samples: int = Field(
+        ge=1, description="Draws per chart to estimate Z_k, the share that stays in U_k."
+    )
+
+
+class Variant(_Strict):
+    """One model of the benchmark: a flow on an atlas."""
+
+    flow: Name
+    atlas: Name
+    training: Name
+    embedding: Name = "identity"
+    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
+
+
+class Benchmark(_Strict):
+    """What to run: every variant on every data set, scored by every metric."""
+
+    datasets: list[Name] = Field(min_length=1)
+    variants: list[Name] = Field(min_length=1)
+    metrics: list[Name] = Field(min_length=1)
+    substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
+        default_factory=dict,
+        description="Entries to use in place of those that the variants name, here only.",
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One data set and variant, every name replaced by its entry of the catalogue."""
+
+    dataset_name: str
+    variant_name: str
+    flow_name: str
+    atlas_name: str
+    embedding_name: str
+    training_name: str
+    dataset: DatasetEntry
+    flow: Component
+    atlas: AtlasEntry
+    embedding: Component
+    training: Training
+
+    def resolved(self) -> dict[str, Any]:
+        """Gives plain values: all that the trained model depends on."""
+        return {
+            "dataset": {"name": self.dataset_name, **dump(self.dataset)},
+            "flow": {"name": self.flow_name, **dump(self.flow)},
+            "atlas": {"name": self.atlas_name, **dump(self.atlas)},
+            "embedding": {"name": self.embedding_name, **dump(self.embedding)},
+            "training": {"name": self.training_name, **dump(self.training)},
+        }
+
+
+class Config(_Strict):
+    """The whole configuration: a catalogue, and what to run of it."""
+
+    run: Name = Field(description="Name of the run: results go to results/<run>/.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Trial seeds.")
+    data_root: str = Field(
+        "data", description="Folder of downloaded data; the variable VQFLOW_DATA overrides it."
+    )
+    datasets: dict[Name, DatasetEntry]
+    atlases: dict[Name, AtlasEntry]
+    flows: dict[Name, Component]
+    embeddings: dict[Name, Component]
+    training: dict[Name, Training]
+    variants: dict[Name, Variant]
+    metrics: dict[Name, Component]
+    benchmarks: dict[Name, Benchmark] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _check_references(self) -> Config:
+        for name, variant in self.variants.items():
+            place = f"variants.{name}"
+            self._check(f"{place}.flow", "flow", variant.flow, self.flows)
+            self._check(f"{place}.atlas", "atlas", variant.atlas, self.atlases)
+            self._check(f"{place}.training", "training", variant.training, self.training)
+            self._check(f"{place}.embedding", "embedding", variant.embedding, self.embeddings)
+            if variant.baseline is not None:
+                self._check(f"{place}.baseline", "variant", variant.baseline, self.variants)
+                self._check_fair(place, variant, self.variants[variant.baseline])
+        kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
+        for name, benchmark in self.benchmarks.items():
+            place = f"benchmarks.{name}"
+            for field, kind in kinds.items():
+                chosen = getattr(benchmark, field)
+                for item in chosen:
+                    self._check(f"{place}.{field}", kind, item, getattr(self, field))
+                _check_unique(f"{place}.{field}", chosen)
+            for field, names in benchmark.substitute.items():
+                for item in (*names.keys(), *names.values()):
+                    self._check(f"{place}.substitute.{field}", "entry", item, getattr(self, field))
+        _check_unique("seeds", self.seeds)
+        self._check_cells()
+        return self
+
+    @staticmethod
+    def _check(place: str, kind: str, name: str, allowed: Mapping[str, Any]) -> None:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(allowed)}"
+            raise ValueError(f"{place}: no {kind} '{name}'; {hint}")
+
+    @staticmethod
+    def _check_fair(place: str, variant: Variant, baseline: Variant) -> None:
+        for field in ("flow", "training", "embedding"):
+            ours, theirs = getattr(variant, field), getattr(baseline, field)
+            if ours != theirs:
+                raise ValueError(
+                    f"{place}.{field}: '{ours}' differs from '{theirs}' of its baseline "
+                    f"'{variant.baseline}'; a fair comparison shares it"
+                )
+
+    def _check_cells(self) -> None:
+        seen: dict[tuple[str, str], tuple[str, Setting]] = {}
+        for name, benchmark in self.benchmarks.items():
+            for dataset in benchmark.datasets:
+                for variant in benchmark.variants:
+                    setting = self._resolve(benchmark, dataset, variant)
+                    other = seen.setdefault((dataset, variant), (name, setting))
+                    if other[1] != setting:
+                        raise ValueError(
+                            f"benchmarks.{name}: '{variant}' on '{dataset}' differs from that "
+                            f"of benchmarks.{other[0]}; one run holds one of them"
+                        )
+
+    def _resolve(self, benchmark: Benchmark, dataset: str, variant: str) -> Setting:
+        entry = self.variants[variant]
+        swap = benchmark.substitute
+        flow = swap.get("flows", {}).get(entry.flow, entry.flow)
+        atlas = swap.get("atlases", {}).get(entry.atlas, entry.atlas)
+        training = swap.get("training", {}).get(entry.training, entry.training)
+        return Setting(
+            dataset_name=dataset,
+            variant_name=variant,
+            flow_name=flow,
+            atlas_name=atlas,
+            embedding_name=entry.embedding,
+            training_name=training,
+            dataset=self.datasets[dataset],
+            flow=self.flows[flow],
+            atlas=self.atlases[atlas],
+            embedding=self.embeddings[entry.embedding],
+            training=self.training[training],
+        )
+
+    def settings(self) -> dict[tuple[str, str], Setting]:
+        """Gives every selected (data set, variant), in the order of the configuration."""
+        return {
+            (dataset, variant): self._resolve(benchmark, dataset, variant)
+            for benchmark in self.benchmarks.values()
+            for dataset in benchmark.datasets
+            for variant in benchmark.variants
+        }
+
+    def selected_metrics(self, dataset: str, variant: str | None = None) -> list[str]:
+        """Gives the metrics asked of a data set, or of one variant on it."""
+        return _unique(
+            metric
+            for benchmark in self.benchmarks.values()
+            if dataset in benchmark.datasets
+            if variant is None or variant in benchmark.variants
+            for metric in benchmark.metrics
+        )
+
+    def selected_datasets(self) -> list[str]:
+        """Gives every selected data set once."""
+        return _unique(dataset for dataset, _ in self.settings())
+
+    def selected_variants(self, dataset: str | None = None) -> list[str]:
+        """Gives every selected variant once, or those on one data set."""
+        return _unique(v for d, v in self.settings() if dataset in (None, d))
+
+    def baselines(self) -> dict[str, str]:
+        """Gives variant -> baseline for the selected variants that have one."""
+        return {
+            name: baseline
+            for name in self.selected_variants()
+            if (baseline := self.variants[name].baseline) is not None
+        }
+
+
+def parse(raw: Mapping[str, Any]) -> Config:
+    """Checks a configuration.
+
+    Args:
+        raw: The merged YAML files.
+
+    Raises:
+        ConfigError: On any mistake, one line each, every line beginning with its place.
+    """
+    strings = list(_numeric_strings(raw, ""))
+    if strings:
+        raise ConfigError("\n".join(strings))
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(detail) for detail in error.errors())) from None
+
+
+def _describe(detail: Any) -> str:
+    if detail["type"] == "value_error" and not detail["loc"]:
+        return str(detail["ctx"]["error"])
+    place = ".".join(str(part) for part in detail["loc"])
+    given = "" if detail["type"] == "missing" else f" (given: {detail['input']!r})"
+    message = detail["msg"]
+    if detail["type"] == "extra_forbidden":
+        given, message = "", "no such key here; config/README.md lists the keys"
+    return f"{place}: {message}{given}"
+
+
+def _numeric_strings(value: Any, place: str) -> Iterable[str]:
+    """YAML reads 1e-4 as a string: names every string that is a number."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numeric_strings(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _numeric_strings(item, f"{place}.{index}")
+    elif isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return
+        yield f"{place}: '{value}' is a string, not a number; write {number!r}"
+
+
+def dump(model: BaseModel) -> dict[str, Any]:
+    """Gives a part of the configuration as plain values."""
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def canonical(value: Any) -> str:
+    """Gives JSON with sorted keys: equal text for equal configuration."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def fingerprint(value: Any) -> str:
+    """Gives a short hash of a plain value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def data_root(config: Config) -> Path:
+    """Gives the data folder: the variable VQFLOW_DATA, or the configuration's ``data_root``."""
+    return Path(os.environ.get("VQFLOW_DATA") or config.data_root).expanduser()
+
+
+def _check_unique(place: str, items: list[Any]) -> None:
+    twice = [item for item in _unique(items) if items.count(item) > 1]
+    if twice:
+        raise ValueError(f"{place}: {twice[0]!r} is listed twice")
+
+
+def _unique(items: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))

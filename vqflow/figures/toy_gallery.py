@@ -1,0 +1,147 @@
+"""Gallery of three-dimensional sets: the data and what each model samples (paper, figure 4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import seaborn as sns
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from sklearn.neighbors import NearestNeighbors
+
+from vqflow.figures.panels import (
+    RASTER_POINTS,
+    Points,
+    cloud_axes,
+    inside,
+    limits,
+    no_data,
+    note_outside,
+    thinned,
+)
+from vqflow.figures.style import WIDTH, label, theme
+
+_NEIGHBOURS = 12
+_COLOURS = ListedColormap(sns.color_palette("viridis", 256)[:236])
+_ROBUST = (3, 97)
+
+
+@theme()
+def draw(rows: dict[str, dict[str, Points]]) -> Figure:
+    """Draws a grid of scatter plots: a row per source, a column per data set.
+
+    The colour is the logarithm of the local density by nearest neighbours, on one
+    scale per column. The limits of a column are those of its first row that has
+    points (the data); samples outside of them are counted in the panel.
+
+    Args:
+        rows: Points (n, 3) by row name (``"Data"``, then models) and data set.
+
+    Raises:
+        ValueError: If there is no point at all, or points are not three-dimensional.
+    """
+    datasets = list(dict.fromkeys(name for row in rows.values() for name in row))
+    if not any(len(points) for row in rows.values() for points in row.values()):
+        raise ValueError("toy gallery: no points given, so there is nothing to draw")
+    for name, row in rows.items():
+        for dataset, points in row.items():
+            if points.ndim != 2 or points.shape[1] != 3:
+                raise ValueError(
+                    f"toy gallery: row '{name}', data set '{dataset}': points of shape "
+                    f"{points.shape} (allowed: (n, 3))"
+                )
+    size = min((WIDTH - 0.7) / len(datasets), 2.3)
+    figure = Figure(
+        figsize=(size * len(datasets) + 0.7, 0.95 * size * len(rows) + 0.35), layout="constrained"
+    )
+    figure.get_layout_engine().set(w_pad=0, h_pad=0.01, wspace=0, hspace=0)  # type: ignore
+    panels: Any = figure.subplots(
+        len(rows), len(datasets), squeeze=False, subplot_kw={"projection": "3d"}
+    )
+    for column, dataset in enumerate(datasets):
+        _draw_column(
+            panels[:, column],
+            {name: row.get(dataset, np.empty((0, 3))) for name, row in rows.items()},
+            dataset,
+            size,
+        )
+        panels[0, column].set_title(label(dataset), pad=2)
+    for panel, name in zip(panels[:, 0], rows, strict=True):
+        panel.annotate(
+            label(name),
+            (-0.02, 0.5),
+            xycoords="axes fraction",
+            rotation=90,
+            ha="right",
+            va="center",
+        )
+    _colour_bar(figure, panels)
+    return figure
+
+
+def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: float) -> None:
+    """Draws one data set's panels, top to bottom."""
+    first = next((points for points in clouds.values() if np.isfinite(points).all(1).any()), None)
+    if first is None:
+        first = np.array([[-1.0] * 3, [1.0] * 3])
+    box = limits(first[np.isfinite(first).all(axis=1)])
+    shown, densities = [], []
+    for name, points in clouds.items():
+        within = points[inside(points, box)]
+        within = within[thinned(len(within), "gallery", name, dataset)]
+        shown.append(within)
+        densities.append(log_density(within))
+    pooled = np.concatenate(densities)
+    low, high = np.percentile(pooled, _ROBUST) if len(pooled) else (0.0, 1.0)
+    for panel, points, within, density in zip(
+        panels, clouds.values(), shown, densities, strict=True
+    ):
+        cloud_axes(panel, box)
+        if len(points) == 0:
+            no_data(panel)
+            continue
+        panel.scatter(
+            *within.T,
+            c=density,
+            cmap=_COLOURS,
+            norm=Normalize(low, max(high, low + 1e-9)),
+            s=0.55 * size,
+            linewidths=0,
+            depthshade=False,
+            rasterized=len(within) > RASTER_POINTS,
+        )
+        note_outside(panel, 1 - inside(points, box).mean())
+
+
+def log_density(points: Points) -> Points:
+    """Logarithm of the local density of a three-dimensional cloud, up to a constant.
+
+    Args:
+        points: Points, (n, 3).
+
+    Returns:
+        -3 log r of each point, (n,), with r the distance to its twelfth neighbour
+        (or to the farthest, where there are fewer points).
+    """
+    if len(points) < 2:
+        return np.zeros(len(points))
+    neighbours = min(_NEIGHBOURS, len(points) - 1)
+    distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors()
+    radius = np.maximum(distances[:, -1], 1e-12)
+    result: Points = np.log(neighbours / len(points)) - 3 * np.log(radius)
+    return result
+
+
+def _colour_bar(figure: Figure, panels: Any) -> None:
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0, 1), _COLOURS),
+        ax=panels,
+        shrink=0.5,
+        aspect=30,
+        pad=0.01,
+        label="log local density (one scale per column)",
+    )
+    bar.set_ticks([0, 1], labels=["low", "high"])
+    bar.outline.set_visible(False)  # type: ignore[operator]

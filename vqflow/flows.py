@@ -1,0 +1,86 @@
+"""Building the conditional base flows.
+
+The only module that imports zuko, because importing it switches the argument
+validation of ``torch.distributions`` off for the whole process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from zuko.lazy import Flow
+
+from vqflow.components import ConfigError, build
+
+
+class ConditionalFlow(nn.Module):
+    """A zuko flow that serves as the map of every chart (paper, section 3.2).
+
+    Latent u and noise z have the same dimension d; ``code`` is the chart's
+    standardised code, one row per point, of width 0 for the plain flow.
+
+    Args:
+        flow: Any conditional flow with zuko's interface, ``flow(context)`` giving
+            a distribution with a ``transform`` from u to z and a ``base``.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def log_prob(self, u: Tensor, code: Tensor) -> Tensor:
+        """Log-density (P,), in nats, of u (P, d) on charts with codes (P, C)."""
+        log_prob: Tensor = self.flow(_context(code)).log_prob(u)
+        return log_prob
+
+    def to_noise(self, u: Tensor, code: Tensor) -> Tensor:
+        """Maps u (P, d) to noise z (P, d)."""
+        z: Tensor = self.flow(_context(code)).transform(u)
+        return z
+
+    def to_latent(self, z: Tensor, code: Tensor) -> Tensor:
+        """Maps noise z (P, d) to u (P, d); inverse of :meth:`to_noise`."""
+        u: Tensor = self.flow(_context(code)).transform.inv(z)
+        return u
+
+
+def _context(code: Tensor) -> Tensor | None:
+    return code if code.shape[-1] > 0 else None
+
+
+def build_flow(
+    component: Mapping[str, Any], place: str, features: int, context: int, seed: int
+) -> ConditionalFlow:
+    """Builds a flow of the catalogue with seeded initial weights.
+
+    Args:
+        component: The catalogue entry, ``{"class": import path, **arguments}``;
+            lists of numbers and the names of ``torch.nn`` activations are allowed.
+        place: Where the entry stands in the configuration.
+        features: d, the dimension of the latent space.
+        context: C, the width of the chart code.
+        seed: Seed of the initial weights.
+
+    Raises:
+        ConfigError: If the class refuses its arguments or is not a conditional flow.
+    """
+    component = dict(component)
+    if isinstance(component.get("activation"), str):
+        component["activation"] = _activation(component["activation"], place)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        flow = build(component, place, features=features, context=context)
+    if not isinstance(flow, Flow):
+        raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
+    return ConditionalFlow(flow)
+
+
+def _activation(name: str, place: str) -> type[nn.Module]:
+    activation = getattr(nn, name, None)
+    if activation is None:
+        raise ConfigError(f"{place}.activation: no '{name}' in torch.nn; try 'ReLU' or 'SiLU'")
+    chosen: type[nn.Module] = activation
+    return chosen

@@ -1,0 +1,76 @@
+"""What every metric is: optional reference statistics of the data, and scores of one run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from vqflow.datasets.base import Array, Data
+from vqflow.model import VQFlow
+
+Reference = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of the metrics table.
+
+    Attributes:
+        metric: The metric's name in the table.
+        value: Its value.
+        unit: Its unit; ``""`` for a pure number.
+        n: Number of points or samples that the value was computed from.
+        split: The split of the data (for Fréchet distances, that of the reference).
+        epoch: The epoch of the snapshot; ``None`` for the final model.
+    """
+
+    metric: str
+    value: float
+    unit: str
+    n: int
+    split: Literal["train", "validation", "test"]
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """Everything that a metric may look at.
+
+    Attributes:
+        data: The data set.
+        model: The final model, in evaluation mode and float32.
+        samples: Arrays of (n, D): ``"final"`` and ``"final_confined"`` (from the
+            final model, by the two samplers) and ``"epoch_<number>"`` (snapshots);
+            uint8 pixels for images, float32 for vectors.
+        history: One row per epoch of training.
+        atlas_folder: Folder of the atlas' results.
+    """
+
+    data: Data
+    model: VQFlow
+    samples: dict[str, np.ndarray]
+    history: pd.DataFrame
+    atlas_folder: Path
+
+
+class Metric(ABC):
+    """A metric of the catalogue. Subclasses take their configuration as keyword arguments."""
+
+    def reference(self, data: Data) -> Reference:
+        """Computes what depends on the data alone, once per data set."""
+        return {}
+
+    @abstractmethod
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterable[Score]:
+        """Scores one trained run.
+
+        Args:
+            run: The run.
+            reference: What :meth:`reference` gave for the run's data set.
+        """

@@ -1,0 +1,254 @@
+"""VQFlow: atlas, embedding and flow together, an exact density on any manifold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from vqflow.atlas import Atlas, Covering
+from vqflow.embeddings import Identity
+from vqflow.flows import ConditionalFlow
+from vqflow.preprocessing import Preprocessing
+from vqflow.seeding import derive_seed
+
+Support = Literal["all", "covering", "confined"]
+ChartChoice = Literal["sampled", "expected", "most_probable"]
+
+_CHUNK_ELEMENTS = 2**22
+_MAX_TRIES = 1000
+
+
+class VQFlow(nn.Module):
+    """A mixture of K chart maps that are one conditional flow (paper, equations 1 to 4).
+
+    Points x (N, D) are in data space (vectors, or dequantised pixels in [0, 1)), and
+    log-densities in nats with respect to its Lebesgue measure. ``support`` says which
+    charts the sum over p_k p(x|k) runs over:
+
+    - ``"all"``: all K; a normalised density.
+    - ``"covering"``: those that cover x (paper, equation 2); a lower bound of the above,
+      because the chart maps are not confined to their regions.
+    - ``"confined"``: those that cover x, each p(x|k) divided by Z_k, its mass in U_k;
+      normalised. Needs :meth:`estimate_confinement`.
+
+    Args:
+        preprocessing: Bijection from data space to the space of the flow.
+        atlas: A fitted atlas of K charts with codes of width C.
+        embedding: Map from latent space (d) to preprocessed space (D), chart by chart.
+        flow: The conditional flow, context C.
+    """
+
+    log_confinement: Tensor
+    confinement_error: Tensor
+
+    def __init__(
+        self,
+        preprocessing: Preprocessing,
+        atlas: Atlas,
+        embedding: Identity,
+        flow: ConditionalFlow,
+    ) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.atlas = atlas.requires_grad_(False)
+        self.embedding = embedding
+        self.flow = flow
+        self.register_buffer("log_confinement", torch.full((atlas.charts,), torch.nan))
+        self.register_buffer("confinement_error", torch.full((atlas.charts,), torch.nan))
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the atlas' prior, and so of the whole model."""
+        return self.atlas.log_prior.device
+
+    def chart_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
+        """Gives log p(y|k) (P,) of preprocessed points y (P, D) on charts k (P,)."""
+        u = self.embedding.project(y, charts)
+        log_prob = self.flow.log_prob(u, self.atlas.standard_codes[charts])
+        return log_prob - u.shape[-1] * self.embedding.log_scale(u, charts)
+
+    def log_joint(self, y: Tensor, covering: Covering) -> Tensor:
+        """Gives log p_k + log p(y|k) of preprocessed y (N, D): (N, M), -inf off the mask."""
+        rows, charts = covering.pairs()
+        values = self.chart_log_prob(y[rows], charts) + self.atlas.log_prior[charts]
+        joint = values.new_full(covering.mask.shape, -torch.inf)
+        return joint.masked_scatter(covering.mask, values)
+
+    def log_prob(self, x: Tensor, support: Support = "all") -> Tensor:
+        """Gives log p(x) (N,), in nats, of points x (N, D); memory is bounded by chunks.
+
+        Raises:
+            RuntimeError: For ``"confined"`` before :meth:`estimate_confinement`.
+        """
+        return torch.cat(
+            [
+                joint.logsumexp(1) + ladj
+                for joint, _, ladj in self._joint_chunks(x, support)
+            ]
+        )
+
+    def posterior(self, x: Tensor, support: Support = "all") -> Tensor:
+        """Gives p(k|x) (N, K) of points x (N, D), zero off the support."""
+        parts = []
+        for joint, charts, _ in self._joint_chunks(x, support):
+            part = joint.new_zeros(len(joint), self.atlas.charts)
+            parts.append(part.scatter_add(1, charts, joint.softmax(1)))
+        return torch.cat(parts)
+
+    def to_latent(
+        self,
+        x: Tensor,
+        chart: ChartChoice = "most_probable",
+        support: Support = "all",
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Infers the noise z (N, d) of points x (N, D) (paper, section 3.4).
+
+        Args:
+            x: Points of data space.
+            chart: ``"sampled"``: z = f_k(x) with k ~ p(k|x); ``"most_probable"``: with the
+                most probable k; ``"expected"``: z = Σ_k p(k|x) f_k(x).
+            support: The charts that may be chosen.
+            generator: For ``"sampled"``.
+        """
+        posterior = self.posterior(x, support)
+        y, _ = self.preprocessing(x)
+        if chart == "expected":
+            rows, charts = (posterior > 0).nonzero(as_tuple=True)
+            weighted = posterior[rows, charts, None] * self._to_noise(y[rows], charts)
+            return torch.zeros_like(weighted[:1]).expand(len(x), -1).index_add(0, rows, weighted)
+        if chart == "sampled":
+            charts = torch.multinomial(posterior, 1, generator=generator)[:, 0]
+        elif chart == "most_probable":
+            charts = posterior.argmax(1)
+        else:
+            raise ValueError(
+                f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'"
+            )
+        return self._to_noise(y, charts)
+
+    def to_data(self, z: Tensor, charts: Tensor) -> Tensor:
+        """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D)."""
+        u = self.flow.to_latent(z, self.atlas.standard_codes[charts])
+        return self.preprocessing.inverse(self.embedding.embed(u, charts))
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        support: Literal["all", "confined"] = "all",
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Draws points x (n, D) and the charts k (n,) that they came from.
+
+        Args:
+            n: Number of points.
+            support: ``"all"``: x = g_k(z), k ~ p_k, z ~ N(0, I); ``"confined"``: draws
+                outside U_k are drawn again.
+            generator: Random numbers, on the model's device.
+
+        Raises:
+            RuntimeError: If a chart's draws stay outside its region.
+        """
+        charts = torch.multinomial(
+            self.atlas.log_prior.exp(), n, replacement=True, generator=generator
+        )
+        if support == "all":
+            return self._draw(charts, generator), charts
+        if support != "confined":
+            raise ValueError(f"support is '{support}'; allowed: 'all', 'confined'")
+        x = self._draw(charts, generator)
+        for _ in range(_MAX_TRIES):
+            outside = (~self._inside(x, charts)).nonzero()[:, 0]
+            if len(outside) == 0:
+                return x, charts
+            x[outside] = self._draw(charts[outside], generator)
+        lost = charts[outside].unique().tolist()
+        raise RuntimeError(
+            f"no sample inside its region after {_MAX_TRIES} tries on charts {lost}: "
+            "their maps leak almost everything; train longer, or sample with support='all'"
+        )
+
+    @torch.no_grad()
+    def estimate_confinement(self, n: int, seed: int = 0) -> None:
+        """Estimates Z_k = P(g_k(z) in U_k) with its standard error, from n draws a chart.
+
+        A chart without a single hit counts as half a one, so that Z_k > 0.
+        """
+        generator = torch.Generator(self.device)
+        generator.manual_seed(derive_seed("confinement", seed))
+        charts = torch.arange(self.atlas.charts, device=self.device).repeat_interleave(n)
+        hits = torch.cat(
+            [
+                self._inside(self._draw(part, generator), part)
+                for part in charts.split(self._pairs_per_chunk)
+            ]
+        )
+        share = hits.view(-1, n).double().mean(1).clamp(min=0.5 / n)
+        self.log_confinement.copy_(share.log())
+        self.confinement_error.copy_((share * (1 - share) / n).sqrt())
+
+    def leak(self) -> float:
+        """Gives 1 - Σ_k p_k Z_k, the share of plain samples outside their chart's region."""
+        self._check_confinement()
+        return float(1 - (self.atlas.log_prior + self.log_confinement).double().exp().sum())
+
+    @property
+    def _pairs_per_chunk(self) -> int:
+        return max(1, _CHUNK_ELEMENTS // max(64, self.preprocessing.spec.features))
+
+    def _joint_chunks(self, x: Tensor, support: Support) -> list[tuple[Tensor, Tensor, Tensor]]:
+        if support not in ("all", "covering", "confined"):
+            raise ValueError(f"support is '{support}'; allowed: 'all', 'covering', 'confined'")
+        if support == "confined":
+            self._check_confinement()
+        covering = None if support == "all" else self.atlas.pairs(x)
+        width = self.atlas.charts if covering is None else covering.charts.shape[1]
+        size = max(1, self._pairs_per_chunk // width)
+        chunks = []
+        for start in range(0, len(x), size):
+            part = x[start : start + size]
+            table = self._all(len(part)) if covering is None else covering[start : start + size]
+            y, ladj = self.preprocessing(part)
+            joint = self.log_joint(y, table)
+            if support == "confined":
+                joint = joint - self.log_confinement[table.charts]
+            chunks.append((joint, table.charts, ladj))
+        return chunks
+
+    def _all(self, n: int) -> Covering:
+        charts = torch.arange(self.atlas.charts, device=self.device).expand(n, -1)
+        return Covering(charts, torch.ones_like(charts, dtype=torch.bool))
+
+    def _to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
+        u = self.embedding.project(y, charts)
+        return self.flow.to_noise(u, self.atlas.standard_codes[charts])
+
+    def _draw(self, charts: Tensor, generator: torch.Generator | None) -> Tensor:
+        parts = []
+        for part in charts.split(self._pairs_per_chunk):
+            z = torch.randn(
+                len(part),
+                self.embedding.latent_features,
+                generator=generator,
+                dtype=self.atlas.log_prior.dtype,
+                device=self.device,
+            )
+            parts.append(self.to_data(z, part))
+        return torch.cat(parts)
+
+    def _inside(self, x: Tensor, charts: Tensor) -> Tensor:
+        return torch.cat(
+            [
+                self.atlas.covering(points).gather(1, chart[:, None])[:, 0]
+                for points, chart in zip(
+                    x.split(self._pairs_per_chunk), charts.split(self._pairs_per_chunk), strict=True
+                )
+            ]
+        )
+
+    def _check_confinement(self) -> None:
+        if self.log_confinement.isnan().any():
+            raise RuntimeError("Z_k is not known yet: call estimate_confinement first")

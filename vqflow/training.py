@@ -1,0 +1,253 @@
+"""One training loop for auto-encoders and flows: budget, early stop, resume, divergence."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vqflow.config import Optimisation
+from vqflow.io import load_weights, save_weights
+from vqflow.seeding import derive_seed
+
+log = logging.getLogger(__name__)
+
+Status = Literal["ok", "diverged"]
+
+
+class Task(Protocol):
+    """What the loop trains."""
+
+    @property
+    def module(self) -> nn.Module:
+        """Holds everything that is trained, checkpointed and restored."""
+
+    @property
+    def points(self) -> int:
+        """Number of training points."""
+
+    def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
+        """Gives the mean loss over training points ``rows`` (B,); draws from ``noise`` alone."""
+
+    def validate(self) -> dict[str, float]:
+        """Gives ``validation_loss``, which is minimised, and further columns of the history."""
+
+    def end_epoch(self, epoch: int) -> None:
+        """Is called after each epoch, the first being 1, before the checkpoint is written."""
+
+
+@dataclass
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        history: One row per epoch.
+        status: ``"diverged"`` where a loss was not finite.
+        best_epoch: The epoch whose weights the module holds now (0: the initial ones).
+        seconds: Time spent in epochs, over all resumed parts.
+    """
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    status: Status = "ok"
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class _State:
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    batches: torch.Generator
+    noise: torch.Generator
+    best_loss: float = math.inf
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+def fit(
+    task: Task,
+    settings: Optimisation,
+    seed: int,
+    batch_seed: int,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    name: str = "training",
+) -> Outcome:
+    """Trains ``task.module`` and leaves it with the weights of its best validation.
+
+    Same machine, same arguments: bit-equal on the CPU, also when killed and resumed.
+
+    Args:
+        task: What to train.
+        settings: Budget, learning rate and so on.
+        seed: Seed of the noise in the loss and of torch's own draws.
+        batch_seed: Seed of the order of the points, shared by what is compared.
+        checkpoint: File of the rolling checkpoint; resumed from where it exists and
+            its fingerprint matches; removed by the caller once results are written.
+        fingerprint: Identifies all that the result depends on.
+        name: Title of the progress bar.
+
+    Returns:
+        The outcome; a non-finite loss ends training with status ``"diverged"``.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed("training", seed))
+        return _fit(task, settings, seed, batch_seed, checkpoint, fingerprint, name)
+
+
+def _fit(
+    task: Task,
+    settings: Optimisation,
+    seed: int,
+    batch_seed: int,
+    checkpoint: Path | None,
+    fingerprint: str,
+    name: str,
+) -> Outcome:
+    device = next(task.module.parameters()).device
+    steps = math.ceil(task.points / settings.batch_size)
+    state = _start(task, settings, steps, seed, batch_seed, device)
+    outcome = Outcome()
+    if checkpoint is not None and checkpoint.exists():
+        outcome = _resume(checkpoint, fingerprint, task, state) or outcome
+    saved = time.monotonic()
+    bar = tqdm(
+        total=settings.epochs,
+        initial=len(outcome.history),
+        desc=name,
+        unit="epoch",
+        disable=None,
+        leave=False,
+    )
+    while not _finished(outcome, settings):
+        started = time.monotonic()
+        row = _epoch(task, settings, state, len(outcome.history) + 1)
+        outcome.history.append(row)
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
+            outcome.status = "diverged"
+        elif row["validation_loss"] < state.best_loss:
+            outcome.best_epoch, state.best_loss = row["epoch"], row["validation_loss"]
+            state.best = copy.deepcopy(task.module.state_dict())
+        if outcome.status == "ok":
+            task.end_epoch(row["epoch"])
+        outcome.seconds += time.monotonic() - started
+        log.info("%s %s", name, " ".join(f"{key}={value:.6g}" for key, value in row.items()))
+        bar.update()
+        bar.set_postfix(validation=f"{row['validation_loss']:.4f}")
+        if checkpoint is not None and time.monotonic() - saved >= settings.checkpoint_seconds:
+            _save(checkpoint, fingerprint, task, state, outcome)
+            saved = time.monotonic()
+    bar.close()
+    if checkpoint is not None:
+        _save(checkpoint, fingerprint, task, state, outcome)
+    if state.best:
+        task.module.load_state_dict(state.best)
+    return outcome
+
+
+def _start(
+    task: Task,
+    settings: Optimisation,
+    steps: int,
+    seed: int,
+    batch_seed: int,
+    device: torch.device,
+) -> _State:
+    optimiser = torch.optim.Adam(
+        task.module.parameters(), lr=settings.learning_rate, fused=True, weight_decay=0.0
+    )
+    return _State(
+        optimiser=optimiser,
+        schedule=_schedule(optimiser, settings, steps * settings.epochs),
+        batches=torch.Generator().manual_seed(derive_seed("batches", batch_seed)),
+        noise=torch.Generator(device).manual_seed(derive_seed("noise", seed)),
+    )
+
+
+def _schedule(
+    optimiser: torch.optim.Optimizer, settings: Optimisation, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    schedulers = torch.optim.lr_scheduler
+    if settings.schedule == "one_cycle":
+        return schedulers.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps + 1)
+    if settings.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(optimiser, T_max=steps)
+    return schedulers.ConstantLR(optimiser, factor=1.0, total_iters=0)
+
+
+def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dict[str, Any]:
+    module = task.module
+    module.train()
+    device = next(module.parameters()).device
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    order = torch.randperm(task.points, generator=state.batches).to(device)
+    total = torch.zeros((), device=device)
+    norms = torch.zeros((), device=device)
+    batches = order.split(settings.batch_size)
+    for rows in batches:
+        loss = task.loss(rows, state.noise)
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norms += nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        state.optimiser.step()
+        state.schedule.step()
+        total += loss.detach() * len(rows)
+    module.eval()
+    with torch.no_grad():
+        validation = task.validate()
+    return {
+        "epoch": epoch,
+        "train_loss": float(total) / task.points,
+        "learning_rate": state.schedule.get_last_lr()[0],
+        "gradient_norm": float(norms) / len(batches),
+        **validation,
+    }
+
+
+def _finished(outcome: Outcome, settings: Optimisation) -> bool:
+    epoch = len(outcome.history)
+    if outcome.status == "diverged" or epoch >= settings.epochs:
+        return True
+    return settings.patience is not None and epoch - outcome.best_epoch >= settings.patience
+
+
+def _save(path: Path, fingerprint: str, task: Task, state: _State, outcome: Outcome) -> None:
+    save_weights(
+        path,
+        {
+            "fingerprint": fingerprint,
+            "module": task.module.state_dict(),
+            "best": state.best,
+            "best_loss": state.best_loss,
+            "optimiser": state.optimiser.state_dict(),
+            "schedule": state.schedule.state_dict(),
+            "batches": state.batches.get_state(),
+            "noise": state.noise.get_state(),
+            "torch": torch.get_rng_state(),
+            "outcome": vars(outcome),
+        },
+    )
+
+
+def _resume(path: Path, fingerprint: str, task: Task, state: _State) -> Outcome | None:
+    content = load_weights(path)
+    if content["fingerprint"] != fingerprint:
+        log.warning("checkpoint %s belongs to another configuration: starting afresh", path)
+        return None
+    task.module.load_state_dict(content["module"])
+    state.best, state.best_loss = content["best"], content["best_loss"]
+    state.optimiser.load_state_dict(content["optimiser"])
+    state.schedule.load_state_dict(content["schedule"])
+    state.batches.set_state(content["batches"])
+    state.noise.set_state(content["noise"])
+    torch.set_rng_state(content["torch"])
+    outcome = Outcome(**content["outcome"])
+    log.info("resumed from %s after epoch %d", path, len(outcome.history))
+    return outcome

@@ -1,0 +1,238 @@
+"""The vector-quantised auto-encoder, and the atlas that it learns (paper, section 3.1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from vector_quantize_pytorch import VectorQuantize
+
+from vqflow.atlas import Atlas, Prior, as_data_space
+from vqflow.config import Optimisation, canonical, fingerprint
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.seeding import derive_seed
+from vqflow.training import fit
+
+log = logging.getLogger(__name__)
+
+_KMEANS_POINTS = 8192
+
+
+def encoder_network(spec: DataSpec, code_dim: int, hidden: Sequence[int]) -> nn.Module:
+    """Builds E: feed-forward for vectors, two strided convolutions for images.
+
+    Args:
+        spec: What the data look like.
+        code_dim: C, the width of the code.
+        hidden: Widths of the hidden layers; for images the two numbers of channels.
+    """
+    if spec.kind == "vector":
+        return _feed_forward([spec.features, *hidden, code_dim])
+    first, second = hidden
+    channels, *size = spec.shape
+    return nn.Sequential(
+        nn.Unflatten(1, spec.shape),
+        nn.Conv2d(channels, first, 3, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Conv2d(first, second, 3, stride=2, padding=1),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(second * _area(_halved(_halved(size))), code_dim),
+    )
+
+
+def decoder_network(spec: DataSpec, code_dim: int, hidden: Sequence[int]) -> nn.Module:
+    """Builds D, the mirror of :func:`encoder_network`."""
+    if spec.kind == "vector":
+        return _feed_forward([code_dim, *reversed(hidden), spec.features])
+    first, second = hidden
+    channels, *size = spec.shape
+    half, quarter = _halved(size), _halved(_halved(size))
+    return nn.Sequential(
+        nn.Linear(code_dim, second * _area(quarter)),
+        nn.SiLU(),
+        nn.Unflatten(1, (second, *quarter)),
+        nn.Upsample(size=tuple(half)),
+        nn.Conv2d(second, first, 3, padding=1),
+        nn.SiLU(),
+        nn.Upsample(size=tuple(size)),
+        nn.Conv2d(first, channels, 3, padding=1),
+        nn.Flatten(),
+    )
+
+
+def _feed_forward(widths: Sequence[int]) -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, after in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _halved(size: Sequence[int]) -> list[int]:
+    return [(length + 1) // 2 for length in size]
+
+
+def _area(size: Sequence[int]) -> int:
+    return size[0] * size[1]
+
+
+class VQAtlas(Atlas):
+    """Charts around the codebook of a vector-quantised auto-encoder.
+
+    Args:
+        spec: What the data look like.
+        charts: K, the size of the codebook.
+        code_dim: C, the width of the code.
+        training: Budget and optimiser of the auto-encoder (see ``Optimisation``).
+        hidden: Widths of the encoder's hidden layers, mirrored by the decoder; for
+            images its two numbers of channels.
+        min_charts: m, see :class:`~vqflow.atlas.Atlas`.
+        epsilon: ε, see :class:`~vqflow.atlas.Atlas`.
+        prior: See :class:`~vqflow.atlas.Atlas`.
+        decay: Decay of the codebook's exponential moving average.
+        commitment: Weight of the commitment loss.
+        expire_below: A code whose moving count falls below is placed anew.
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        spec: DataSpec,
+        charts: int,
+        code_dim: int,
+        training: Mapping[str, Any],
+        hidden: Sequence[int] = (64, 64),
+        min_charts: int = 1,
+        epsilon: float = 0.0,
+        prior: Prior = "coverage",
+        decay: float = 0.9,
+        commitment: float = 1.0,
+        expire_below: float = 1.0,
+    ) -> None:
+        super().__init__(spec, min_charts, epsilon, prior)
+        if charts < min_charts:
+            raise ValueError(f"charts is {charts}; it must be at least min_charts = {min_charts}")
+        if code_dim < 1:
+            raise ValueError(f"code_dim is {code_dim}; it must be at least 1")
+        if spec.kind == "image" and len(hidden) != 2:
+            raise ValueError(f"hidden is {list(hidden)}; images need two numbers of channels")
+        self.wanted_charts = charts
+        self.training_settings = Optimisation.model_validate(training)
+        self.quantisation = {
+            "decay": decay,
+            "commitment_weight": commitment,
+            "threshold_ema_dead_code": expire_below,
+        }
+        self.encoder = encoder_network(spec, code_dim, hidden)
+        self.decoder = decoder_network(spec, code_dim, hidden)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Gives E(x) (N, C) of points x (N, D)."""
+        code: Tensor = self.encoder(self.normalise(x))
+        return code
+
+    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+        """Trains the auto-encoder and places the charts at its codebook.
+
+        Raises:
+            RuntimeError: If training diverged, or there are fewer points than charts.
+        """
+        x = as_data_space(data, "train")
+        if len(x) < self.wanted_charts:
+            raise RuntimeError(f"{len(x)} training points for {self.wanted_charts} charts")
+        device = torch.device(self.training_settings.device)
+        self.fit_scale(x)
+        self.to(device)
+        trial = derive_seed("vqae", data.spec.name, seed)
+        self._initialise(trial)
+        inputs = self.normalise(x.to(device))
+        validation = self.normalise(as_data_space(data, "validation").to(device))
+        task = _AutoEncoding(self, inputs, validation, trial)
+        outcome = fit(
+            task,
+            self.training_settings,
+            seed=trial,
+            batch_seed=trial,
+            checkpoint=checkpoint,
+            fingerprint=fingerprint([canonical(data_facts(data)), repr(vars(self)), seed]),
+            name=f"VQ-AE {data.spec.name} seed {seed}",
+        )
+        if outcome.status == "diverged":
+            raise RuntimeError(f"the auto-encoder of '{data.spec.name}' diverged, seed {seed}")
+        codes = task.codebook.codebook.detach()
+        self.eval().requires_grad_(False)
+        self.set_charts(codes, x.to(device))
+        self.cpu()
+        return outcome.history
+
+    def _initialise(self, seed: int) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            for module in self.modules():
+                if isinstance(module, (nn.Linear, nn.Conv2d)):
+                    module.reset_parameters()
+
+
+class _AutoEncoding:
+    """L(D(Q(E(x))), x) with L the mean squared error, plus the commitment loss."""
+
+    def __init__(self, atlas: VQAtlas, inputs: Tensor, validation: Tensor, seed: int) -> None:
+        self.inputs = inputs
+        self.validation = validation
+        self.codebook = VectorQuantize(
+            dim=atlas.encoder[-1].out_features,
+            codebook_size=atlas.wanted_charts,
+            kmeans_init=True,
+            kmeans_iters=20,
+            **atlas.quantisation,
+        ).to(inputs.device)
+        self.module = nn.ModuleDict(
+            {"encoder": atlas.encoder, "decoder": atlas.decoder, "codebook": self.codebook}
+        )
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(derive_seed("codebook", seed))
+            self.codebook(atlas.encoder(inputs[:_KMEANS_POINTS]))
+
+    @property
+    def points(self) -> int:
+        return len(self.inputs)
+
+    def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
+        x = self.inputs[rows]
+        quantised, _, commitment = self.codebook(self.module["encoder"](x))
+        error = nn.functional.mse_loss(self.module["decoder"](quantised), x)
+        return error + commitment.sum()
+
+    def validate(self) -> dict[str, float]:
+        losses, counts = [], torch.zeros(self.codebook.codebook_size, device=self.inputs.device)
+        for x in self.validation.split(_KMEANS_POINTS):
+            quantised, chart, _ = self.codebook(self.module["encoder"](x))
+            error = (self.module["decoder"](quantised) - x).square().mean(1)
+            losses.append(error)
+            counts += torch.bincount(chart, minlength=len(counts))
+        share = counts / counts.sum()
+        return {
+            "validation_loss": float(torch.cat(losses).mean()),
+            "usage": float((counts > 0).float().mean()),
+            "perplexity": float(torch.exp(torch.special.entr(share).sum())),
+        }
+
+    def end_epoch(self, epoch: int) -> None:
+        pass
+
+
+def data_facts(data: Data) -> dict[str, Any]:
+    """Gives what identifies a data set's content, for fingerprints."""
+    return {
+        "spec": repr(data.spec),
+        **{
+            split: [len(points), float(points.astype("float64").sum())]
+            for split, points in data.points.items()
+        },
+    }
