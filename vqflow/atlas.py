@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
+from vqflow.training import Checkpoint
 
 Prior = Literal["coverage", "consistent"]
 
@@ -105,7 +105,9 @@ class Atlas(nn.Module, ABC):
         """Gives the code space coordinates E(x) (N, C) of points x (N, D)."""
 
     @abstractmethod
-    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+    def fit(
+        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
+    ) -> list[dict[str, Any]]:
         """Places the charts; gives the history, one row per epoch (empty if there are none).
 
         Args:
@@ -250,7 +252,9 @@ class SingleChart(Atlas):
         """Gives codes of width 0, (N, 0)."""
         return x.new_zeros(len(x), 0)
 
-    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+    def fit(
+        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
+    ) -> list[dict[str, Any]]:
         """Sets the one chart; nothing is trained."""
         self.set_charts(torch.zeros(1, 0), as_data_space(data, "train"))
         return []
@@ -284,7 +288,9 @@ class KMeansAtlas(Atlas):
         """Gives the standardised data themselves, (N, D)."""
         return self.normalise(x)
 
-    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+    def fit(
+        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
+    ) -> list[dict[str, Any]]:
         """Runs k-means on the training split."""
         x = as_data_space(data, "train")
         self.fit_scale(x)

@@ -21,7 +21,11 @@ from vqflow.components import ConfigError
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 
-STAGE_VERSIONS = {"data": 1, "atlas": 1, "flow": 1, "reference": 1, "evaluate": 1, "report": 1}
+FigureName = Literal[
+    "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
+]
+
+STAGE_VERSIONS = {"data": 1, "atlas": 1, "flow": 1, "reference": 1, "evaluate": 1, "report": 1, "preflight": 1}
 """Raise a stage's number when its algorithm changes, so that its results are made again."""
 
 
@@ -111,6 +115,7 @@ class Benchmark(_Strict):
     datasets: list[Name] = Field(min_length=1)
     variants: list[Name] = Field(min_length=1)
     metrics: list[Name] = Field(min_length=1)
+    figures: list[FigureName] = Field(default_factory=list)
     substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
         default_factory=dict,
         description="Entries to use in place of those that the variants name, here only.",
@@ -256,6 +261,15 @@ class Config(_Strict):
             for metric in benchmark.metrics
         )
 
+    def figure_datasets(self, figure: FigureName) -> list[str]:
+        """Gives the data sets that a figure shows; none where no benchmark asks for it."""
+        return _unique(
+            dataset
+            for benchmark in self.benchmarks.values()
+            if figure in benchmark.figures
+            for dataset in benchmark.datasets
+        )
+
     def selected_datasets(self) -> list[str]:
         """Gives every selected data set once."""
         return _unique(dataset for dataset, _ in self.settings())
@@ -263,6 +277,16 @@ class Config(_Strict):
     def selected_variants(self, dataset: str | None = None) -> list[str]:
         """Gives every selected variant once, or those on one data set."""
         return _unique(v for d, v in self.settings() if dataset in (None, d))
+
+    def families(self) -> dict[str, list[str]]:
+        """Gives variant -> itself and those compared with it, for variants without a baseline."""
+        baselines = self.baselines()
+        chosen = self.selected_variants()
+        return {
+            head: [head, *(name for name in chosen if baselines.get(name) == head)]
+            for head in chosen
+            if baselines.get(head) not in chosen
+        }
 
     def baselines(self) -> dict[str, str]:
         """Gives variant -> baseline for the selected variants that have one."""

@@ -16,6 +16,11 @@ from vqflow.seeding import derive_seed
 Support = Literal["all", "covering", "confined"]
 ChartChoice = Literal["sampled", "expected", "most_probable"]
 
+
+class LeakError(RuntimeError):
+    """A chart's map leaves its region so often that confined sampling gave up."""
+
+
 _CHUNK_ELEMENTS = 2**22
 _MAX_TRIES = 1000
 
@@ -150,7 +155,7 @@ class VQFlow(nn.Module):
             generator: Random numbers, on the model's device.
 
         Raises:
-            RuntimeError: If a chart's draws stay outside its region.
+            LeakError: If a chart's draws stay outside its region.
         """
         charts = torch.multinomial(
             self.atlas.log_prior.exp(), n, replacement=True, generator=generator
@@ -166,7 +171,7 @@ class VQFlow(nn.Module):
                 return x, charts
             x[outside] = self._draw(charts[outside], generator)
         lost = charts[outside].unique().tolist()
-        raise RuntimeError(
+        raise LeakError(
             f"no sample inside its region after {_MAX_TRIES} tries on charts {lost}: "
             "their maps leak almost everything; train longer, or sample with support='all'"
         )
@@ -197,7 +202,7 @@ class VQFlow(nn.Module):
 
     @property
     def _pairs_per_chunk(self) -> int:
-        return max(1, _CHUNK_ELEMENTS // max(64, self.preprocessing.spec.features))
+        return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
 
     def _joint_chunks(self, x: Tensor, support: Support) -> list[tuple[Tensor, Tensor, Tensor]]:
         if support not in ("all", "covering", "confined"):

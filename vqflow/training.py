@@ -44,6 +44,19 @@ class Task(Protocol):
         """Is called after each epoch, the first being 1, before the checkpoint is written."""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A rolling checkpoint: where it is, and what it belongs to.
+
+    Attributes:
+        path: The file; removed by the caller once results are written.
+        fingerprint: Identifies all that the result depends on.
+    """
+
+    path: Path
+    fingerprint: str
+
+
 @dataclass
 class Outcome:
     """How a training ended.
@@ -76,8 +89,7 @@ def fit(
     settings: Optimisation,
     seed: int,
     batch_seed: int,
-    checkpoint: Path | None = None,
-    fingerprint: str = "",
+    checkpoint: Checkpoint | None = None,
     name: str = "training",
 ) -> Outcome:
     """Trains ``task.module`` and leaves it with the weights of its best validation.
@@ -89,9 +101,7 @@ def fit(
         settings: Budget, learning rate and so on.
         seed: Seed of the noise in the loss and of torch's own draws.
         batch_seed: Seed of the order of the points, shared by what is compared.
-        checkpoint: File of the rolling checkpoint; resumed from where it exists and
-            its fingerprint matches; removed by the caller once results are written.
-        fingerprint: Identifies all that the result depends on.
+        checkpoint: Resumed from where its file exists and the fingerprint matches.
         name: Title of the progress bar.
 
     Returns:
@@ -99,7 +109,7 @@ def fit(
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("training", seed))
-        return _fit(task, settings, seed, batch_seed, checkpoint, fingerprint, name)
+        return _fit(task, settings, seed, batch_seed, checkpoint, name)
 
 
 def _fit(
@@ -107,16 +117,15 @@ def _fit(
     settings: Optimisation,
     seed: int,
     batch_seed: int,
-    checkpoint: Path | None,
-    fingerprint: str,
+    checkpoint: Checkpoint | None,
     name: str,
 ) -> Outcome:
     device = next(task.module.parameters()).device
     steps = math.ceil(task.points / settings.batch_size)
     state = _start(task, settings, steps, seed, batch_seed, device)
     outcome = Outcome()
-    if checkpoint is not None and checkpoint.exists():
-        outcome = _resume(checkpoint, fingerprint, task, state) or outcome
+    if checkpoint is not None and checkpoint.path.exists():
+        outcome = _resume(checkpoint, task, state) or outcome
     saved = time.monotonic()
     bar = tqdm(
         total=settings.epochs,
@@ -142,11 +151,11 @@ def _fit(
         bar.update()
         bar.set_postfix(validation=f"{row['validation_loss']:.4f}")
         if checkpoint is not None and time.monotonic() - saved >= settings.checkpoint_seconds:
-            _save(checkpoint, fingerprint, task, state, outcome)
+            _save(checkpoint, task, state, outcome)
             saved = time.monotonic()
     bar.close()
     if checkpoint is not None:
-        _save(checkpoint, fingerprint, task, state, outcome)
+        _save(checkpoint, task, state, outcome)
     if state.best:
         task.module.load_state_dict(state.best)
     return outcome
@@ -218,11 +227,11 @@ def _finished(outcome: Outcome, settings: Optimisation) -> bool:
     return settings.patience is not None and epoch - outcome.best_epoch >= settings.patience
 
 
-def _save(path: Path, fingerprint: str, task: Task, state: _State, outcome: Outcome) -> None:
+def _save(checkpoint: Checkpoint, task: Task, state: _State, outcome: Outcome) -> None:
     save_weights(
-        path,
+        checkpoint.path,
         {
-            "fingerprint": fingerprint,
+            "fingerprint": checkpoint.fingerprint,
             "module": task.module.state_dict(),
             "best": state.best,
             "best_loss": state.best_loss,
@@ -236,9 +245,10 @@ def _save(path: Path, fingerprint: str, task: Task, state: _State, outcome: Outc
     )
 
 
-def _resume(path: Path, fingerprint: str, task: Task, state: _State) -> Outcome | None:
+def _resume(checkpoint: Checkpoint, task: Task, state: _State) -> Outcome | None:
+    path = checkpoint.path
     content = load_weights(path)
-    if content["fingerprint"] != fingerprint:
+    if content["fingerprint"] != checkpoint.fingerprint:
         log.warning("checkpoint %s belongs to another configuration: starting afresh", path)
         return None
     task.module.load_state_dict(content["module"])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,12 +10,10 @@ from torch import Tensor, nn
 from vector_quantize_pytorch import VectorQuantize
 
 from vqflow.atlas import Atlas, Prior, as_data_space
-from vqflow.config import Optimisation, canonical, fingerprint
+from vqflow.config import Optimisation
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.seeding import derive_seed
-from vqflow.training import fit
-
-log = logging.getLogger(__name__)
+from vqflow.training import Checkpoint, fit
 
 _KMEANS_POINTS = 8192
 
@@ -137,7 +133,9 @@ class VQAtlas(Atlas):
         code: Tensor = self.encoder(self.normalise(x))
         return code
 
-    def fit(self, data: Data, seed: int, checkpoint: Path | None = None) -> list[dict[str, Any]]:
+    def fit(
+        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
+    ) -> list[dict[str, Any]]:
         """Trains the auto-encoder and places the charts at its codebook.
 
         Raises:
@@ -160,7 +158,6 @@ class VQAtlas(Atlas):
             seed=trial,
             batch_seed=trial,
             checkpoint=checkpoint,
-            fingerprint=fingerprint([canonical(data_facts(data)), repr(vars(self)), seed]),
             name=f"VQ-AE {data.spec.name} seed {seed}",
         )
         if outcome.status == "diverged":
@@ -226,13 +223,3 @@ class _AutoEncoding:
     def end_epoch(self, epoch: int) -> None:
         pass
 
-
-def data_facts(data: Data) -> dict[str, Any]:
-    """Gives what identifies a data set's content, for fingerprints."""
-    return {
-        "spec": repr(data.spec),
-        **{
-            split: [len(points), float(points.astype("float64").sum())]
-            for split, points in data.points.items()
-        },
-    }

@@ -118,6 +118,9 @@ class Dataset(ABC):
     selected data set to check its arguments.
     """
 
+    kind: Literal["vector", "image"]
+    """What the points are; see :class:`DataSpec`."""
+
     @abstractmethod
     def load(self, name: str, data_root: Path) -> Data:
         """Makes or reads the splits; always the same ones for the same arguments.

@@ -25,6 +25,12 @@ RASTER_POINTS = 1000
 """Clouds of more points than this are pixels in an otherwise vector file."""
 
 
+FLAT = 0.74
+"""Height of a three-dimensional panel, as a share of its width."""
+
+_ZOOM = 1.68
+
+
 def panel_grid(count: int, columns: int, height: float) -> tuple[Figure, list[Axes]]:
     """A double-column figure with ``count`` panels, at most ``columns`` beside one another.
 
@@ -35,7 +41,7 @@ def panel_grid(count: int, columns: int, height: float) -> tuple[Figure, list[Ax
     """
     columns = min(count, columns)
     rows = -(-count // columns)
-    width = min(WIDTH, 3.6 * columns)
+    width = WIDTH if columns > 1 else 5.0
     figure = Figure(figsize=(width, rows * height), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for unused in panels[count:]:
@@ -63,21 +69,45 @@ def note(panel: Axes, text: str, x: float = 0.98, y: float = 0.98) -> None:
         va="top" if y > 0.5 else "bottom",
         fontsize=6,
         color=GREY,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
     )
 
 
-def legend(figure: Figure, strokes: dict[str, Stroke], extra: Sequence[Line2D] = ()) -> None:
-    """One legend for all panels, below them; a family's base and VQ flow in one column."""
-    handles = [
-        Line2D([], [], color=s.colour, linestyle=s.dash, marker=s.marker, label=label(variant))
-        for variant, s in strokes.items()
-    ]
-    handles += extra
-    columns = len(handles) if len(handles) <= 4 else -(-len(handles) // 2)
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns, handlelength=3)
+def legend(
+    figure: Figure,
+    strokes: dict[str, Stroke],
+    extra: Sequence[Line2D] = (),
+    markers: bool = True,
+) -> None:
+    """One legend for all panels, below them, with a column per flow family.
+
+    Args:
+        figure: The figure; widened where the legend needs it.
+        strokes: The variants' strokes, in order.
+        extra: What else to explain, in a column of its own.
+        markers: Whether the curves have markers.
+    """
+    columns: dict[str, list[Line2D]] = {}
+    for variant, stroke in strokes.items():
+        handle = Line2D(
+            [],
+            [],
+            color=stroke.colour,
+            linestyle=stroke.dash,
+            marker=stroke.marker if markers else None,
+            label=label(variant),
+        )
+        columns.setdefault(stroke.family, []).append(handle)
+    columns[""] = list(extra)
+    filled = [column for column in columns.values() if column]
+    rows = max(map(len, filled))
+    blank = Line2D([], [], linestyle="none", label=" ")
+    handles = [handle for column in filled for handle in (column + [blank] * rows)[:rows]]
+    figure.set_figwidth(max(figure.get_figwidth(), 1.45 * len(filled)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(filled), handlelength=3)
 
 
-def limits(points: Points, margin: float = 0.06) -> Points:
+def limits(points: Points, margin: float = 0.1) -> Points:
     """The box around a cloud.
 
     Args:
@@ -105,12 +135,13 @@ def thinned(count: int, *names: object) -> NDArray[np.intp]:
     return np.sort(generator.choice(count, MAX_POINTS, replace=False))
 
 
-def cloud_axes(panel: Any, box: Points) -> None:
+def cloud_axes(panel: Any, box: Points, flat: bool = True) -> None:
     """Prepares a panel for a cloud: limits, proportions, no clutter.
 
     Args:
         panel: Two- or three-dimensional axes.
         box: Limits, (2, 2) or (3, 2).
+        flat: Whether a three-dimensional panel is lower than wide, by ``FLAT``.
     """
     panel.set(xlim=box[0], ylim=box[1])
     panel.grid(False)
@@ -120,16 +151,31 @@ def cloud_axes(panel: Any, box: Points) -> None:
         return
     sides = box[:, 1] - box[:, 0]
     panel.set(zlim=box[2], zticks=[])
-    panel.set_box_aspect(np.clip(sides / sides.max(), 0.5, 1), zoom=1.25)
+    panel.set_box_aspect(np.clip(sides / sides.max(), 0.5, 1), zoom=_ZOOM if flat else FLAT * _ZOOM)
     panel.view_init(elev=24, azim=-58)
     panel.set_axis_off()
+
+
+def scatter(panel: Any, points: Points, **options: Any) -> None:
+    """Draws a cloud (n, 2) or (n, 3) that may reach beyond the panel's own square."""
+    if points.shape[1] == 3:
+        options["depthshade"] = False
+    cloud = panel.scatter(
+        *points.T, linewidths=0, clip_on=False, rasterized=len(points) > RASTER_POINTS, **options
+    )
+    cloud.set_in_layout(False)
 
 
 def note_outside(panel: Axes, share: float) -> None:
     """Writes the share of points that lie outside of the panel, where there are any."""
     if share > 0:
         text = f"{share:.1%}" if share >= 0.001 else "< 0.1%"
-        note(panel, f"{text} outside", y=0.0)
+        note(panel, f"{text} outside", y=-0.05)
+
+
+def numbers(column: pd.Series[Any]) -> pd.Series[float]:
+    """A table's column as float64, with NaN where it has no number."""
+    return pd.to_numeric(column, errors="coerce").astype("float64")
 
 
 def datasets_of(table: pd.DataFrame, metrics: Iterable[str]) -> list[str]:

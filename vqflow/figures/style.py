@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+
+from vqflow.io import atomic_path
 
 WIDTH = 7.0
 """Width of a double-column figure in inches."""
@@ -110,11 +111,12 @@ def label(name: str) -> str:
 
 def _word(word: str) -> str:
     """Spells one word, keeping a number at its end."""
-    stem, number = re.fullmatch(r"(.*?)(\d*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    stem = word.rstrip("0123456789")
+    number = word[len(stem) :]
     known = _NAMES.get(stem.lower())
     if known is None:
         return word
-    return known + (" " if number else "") + number
+    return f"{known} {number}" if number else known
 
 
 @dataclass(frozen=True)
@@ -122,12 +124,14 @@ class Stroke:
     """How a variant is drawn in every figure.
 
     Attributes:
+        family: The flow family, which sets the hue.
         colour: Red, green and blue, each in [0, 1].
         dash: A line style of Matplotlib.
         marker: A marker of Matplotlib.
         base: Whether the variant is a plain flow (one chart).
     """
 
+    family: str
     colour: Colour
     dash: Any
     marker: str
@@ -147,17 +151,23 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
     columns = [name for name in ("variant", "flow", "atlas") if name in table.columns]
     rows = table[columns].dropna(subset=["variant", "flow"]).drop_duplicates("variant")
     variants = [
-        (_family(row["flow"]), row.get("atlas", _assumed_atlas(row)) != SINGLE_CHART, row["variant"])
+        (
+            _family(row["flow"]),
+            row.get("atlas", _assumed_atlas(row)) != SINGLE_CHART,
+            row["variant"] not in (row["flow"], f"vq-{row['flow']}"),
+            row["variant"],
+        )
         for row in rows.to_dict("records")
         if row["variant"] and row["flow"]
     ]
-    hues = _hues({family for family, _, _ in variants})
+    hues = _hues({family for family, *_ in variants})
     order = list(hues)
     seen: dict[tuple[str, bool], int] = {}
     result = {}
-    for family, vq, variant in sorted(variants, key=lambda v: (order.index(v[0]), *v[1:])):
+    for family, vq, _, variant in sorted(variants, key=lambda v: (order.index(v[0]), *v[1:])):
         turn = seen[family, vq] = seen.get((family, vq), -1) + 1
         result[variant] = Stroke(
+            family=family,
             colour=hues[family] if vq else lighter(hues[family]),
             dash=_DASHES[turn % len(_DASHES)][vq],
             marker=_MARKERS[(2 * turn + vq) % len(_MARKERS)],
@@ -166,7 +176,7 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
     return result
 
 
-def _assumed_atlas(row: dict[str, Any]) -> str:
+def _assumed_atlas(row: Mapping[Any, Any]) -> str:
     return SINGLE_CHART if row["variant"] == row["flow"] else ""
 
 
@@ -192,7 +202,7 @@ def lighter(colour: Colour) -> Colour:
     return red, green, blue
 
 
-def save(figure: Figure, png: Path, pdf: Path) -> None:
+def save(figure: Figure, png: str | Path, pdf: str | Path) -> None:
     """Writes a figure to both files, whole or not at all; equal figures give equal bytes.
 
     Args:
@@ -201,14 +211,7 @@ def save(figure: Figure, png: Path, pdf: Path) -> None:
         pdf: Path of the vector image, with embedded TrueType fonts and no date.
     """
     with theme():
-        _write(figure, Path(png), format="png")
-        _write(figure, Path(pdf), format="pdf", metadata={"CreationDate": None})
-
-
-def _write(figure: Figure, path: Path, **options: Any) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, **options)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with atomic_path(png) as temporary:
+            figure.savefig(temporary, format="png")
+        with atomic_path(pdf) as temporary:
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})

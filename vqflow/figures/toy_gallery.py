@@ -9,16 +9,18 @@ import seaborn as sns
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from sklearn.neighbors import NearestNeighbors
 
 from vqflow.figures.panels import (
-    RASTER_POINTS,
+    FLAT,
     Points,
     cloud_axes,
     inside,
     limits,
     no_data,
     note_outside,
+    scatter,
     thinned,
 )
 from vqflow.figures.style import WIDTH, label, theme
@@ -26,6 +28,7 @@ from vqflow.figures.style import WIDTH, label, theme
 _NEIGHBOURS = 12
 _COLOURS = ListedColormap(sns.color_palette("viridis", 256)[:236])
 _ROBUST = (3, 97)
+_LAYOUT = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
 
 
 @theme()
@@ -54,9 +57,8 @@ def draw(rows: dict[str, dict[str, Points]]) -> Figure:
                 )
     size = min((WIDTH - 0.7) / len(datasets), 2.3)
     figure = Figure(
-        figsize=(size * len(datasets) + 0.7, 0.95 * size * len(rows) + 0.35), layout="constrained"
+        figsize=(size * len(datasets) + 0.7, FLAT * size * len(rows) + 0.3), layout=_LAYOUT
     )
-    figure.get_layout_engine().set(w_pad=0, h_pad=0.01, wspace=0, hspace=0)  # type: ignore
     panels: Any = figure.subplots(
         len(rows), len(datasets), squeeze=False, subplot_kw={"projection": "3d"}
     )
@@ -102,15 +104,13 @@ def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: flo
         if len(points) == 0:
             no_data(panel)
             continue
-        panel.scatter(
-            *within.T,
+        scatter(
+            panel,
+            within,
             c=density,
             cmap=_COLOURS,
             norm=Normalize(low, max(high, low + 1e-9)),
             s=0.55 * size,
-            linewidths=0,
-            depthshade=False,
-            rasterized=len(within) > RASTER_POINTS,
         )
         note_outside(panel, 1 - inside(points, box).mean())
 
@@ -135,7 +135,7 @@ def log_density(points: Points) -> Points:
 
 
 def _colour_bar(figure: Figure, panels: Any) -> None:
-    bar = figure.colorbar(
+    bar: Any = figure.colorbar(
         ScalarMappable(Normalize(0, 1), _COLOURS),
         ax=panels,
         shrink=0.5,
@@ -144,4 +144,5 @@ def _colour_bar(figure: Figure, panels: Any) -> None:
         label="log local density (one scale per column)",
     )
     bar.set_ticks([0, 1], labels=["low", "high"])
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)

@@ -46,21 +46,23 @@ class TrainedRun:
         data: The data set.
         model: The final model, in evaluation mode and float32.
         samples: Arrays of (n, D): ``"final"`` and ``"final_confined"`` (from the
-            final model, by the two samplers) and ``"epoch_<number>"`` (snapshots);
-            uint8 pixels for images, float32 for vectors.
+            final model, by the two samplers; the second is absent where a chart
+            leaks almost everything) and ``"epoch_<number>"`` (snapshots); uint8
+            pixels for images, float32 for vectors.
         history: One row per epoch of training.
-        atlas_folder: Folder of the atlas' results.
     """
 
     data: Data
     model: VQFlow
     samples: dict[str, np.ndarray]
     history: pd.DataFrame
-    atlas_folder: Path
 
 
 class Metric(ABC):
     """A metric of the catalogue. Subclasses take their configuration as keyword arguments."""
+
+    kinds: tuple[str, ...] = ("vector", "image")
+    """The kinds of data that the metric can score."""
 
     def reference(self, data: Data) -> Reference:
         """Computes what depends on the data alone, once per data set."""

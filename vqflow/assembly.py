@@ -1,0 +1,127 @@
+"""Models from their configuration, and back from their saved weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vqflow.atlas import Atlas
+from vqflow.components import ConfigError, build
+from vqflow.datasets.base import DataSpec
+from vqflow.flows import build_flow
+from vqflow.io import load_weights, save_weights
+from vqflow.model import VQFlow
+from vqflow.preprocessing import Preprocessing
+from vqflow.seeding import derive_seed
+
+Resolved = Mapping[str, Any]
+
+
+def build_atlas(entry: Resolved, spec: DataSpec) -> Atlas:
+    """Builds an atlas of the catalogue, not fitted yet.
+
+    Args:
+        entry: ``{"name", "class", **arguments}``; a ``training`` of null is left out.
+        spec: What the data look like.
+
+    Raises:
+        ConfigError: If the class refuses its arguments or is not an :class:`Atlas`.
+    """
+    place = f"atlases.{entry['name']}"
+    arguments = {key: value for key, value in entry.items() if key != "name" and value is not None}
+    atlas = build(arguments, place, spec=spec)
+    if not isinstance(atlas, Atlas):
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.atlas.Atlas")
+    return atlas
+
+
+def build_preprocessing(entry: Resolved, spec: DataSpec) -> Preprocessing:
+    """Builds the preprocessing of a data set of the catalogue, not fitted yet.
+
+    Raises:
+        ConfigError: If it does not suit the data.
+    """
+    try:
+        return Preprocessing(spec, **entry["preprocess"])
+    except ValueError as error:
+        raise ConfigError(f"datasets.{entry['name']}.preprocess: {error}") from error
+
+
+def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
+    """Builds a model on a fitted atlas; its initial weights depend on seed and flow alone.
+
+    Args:
+        setting: A resolved setting (:meth:`vqflow.config.Setting.resolved`).
+        atlas: The fitted atlas.
+        seed: The trial's seed.
+
+    Raises:
+        ConfigError: If a class refuses its arguments.
+    """
+    preprocessing = build_preprocessing(setting["dataset"], atlas.spec)
+    embedding_entry = _without_name(setting["embedding"])
+    embedding = build(
+        embedding_entry, f"embeddings.{setting['embedding']['name']}", features=atlas.spec.features
+    )
+    flow = build_flow(
+        _without_name(setting["flow"]),
+        f"flows.{setting['flow']['name']}",
+        features=embedding.latent_features,
+        context=atlas.code_dim,
+        seed=derive_seed("weights", setting["flow"]["name"], seed),
+    )
+    return VQFlow(preprocessing, atlas, embedding, flow).eval()
+
+
+def save_atlas(path: Path, atlas: Atlas, entry: Resolved) -> None:
+    """Saves a fitted atlas with the configuration it was built from."""
+    save_weights(path, {"config": json.dumps(dict(entry)), "state": atlas.state_dict()})
+
+
+def load_atlas(path: Path, spec: DataSpec) -> Atlas:
+    """Loads what :func:`save_atlas` wrote."""
+    content = load_weights(path)
+    atlas = build_atlas(json.loads(content["config"]), spec)
+    atlas.load_state_dict(content["state"])
+    return atlas.eval()
+
+
+def save_model(path: Path, model: VQFlow, setting: Resolved, status: str) -> None:
+    """Saves a model with the configuration it was built from and how training ended."""
+    spec = model.atlas.spec
+    save_weights(
+        path,
+        {
+            "config": json.dumps(dict(setting)),
+            "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
+            "status": status,
+            "atlas": model.atlas.state_dict(),
+            "model": model.state_dict(),
+        },
+    )
+
+
+def load_model(path: Path) -> tuple[VQFlow, str]:
+    """Loads what :func:`save_model` wrote: the model and the status of its training."""
+    content = load_weights(path)
+    setting = json.loads(content["config"])
+    name, kind, shape, levels = content["spec"]
+    spec = DataSpec(name, kind, tuple(shape), levels)
+    atlas = build_atlas(setting["atlas"], spec)
+    atlas.load_state_dict(content["atlas"])
+    model = build_model(setting, atlas, seed=0)
+    model.load_state_dict(content["model"])
+    return model, content["status"]
+
+
+def count_parameters(module: torch.nn.Module) -> int:
+    """Counts the parameters of a module, trained or frozen."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _without_name(entry: Resolved) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "name"}

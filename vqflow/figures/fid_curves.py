@@ -1,0 +1,99 @@
+"""Fréchet distance of the samples across training (paper, figure 5)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vqflow.figures.panels import datasets_of, diverged, legend, no_data, note, numbers, panel_grid
+from vqflow.figures.style import Stroke, label, strokes, theme
+
+_EXTRACTORS = {"fid_inception": "Inception features", "fid_classifier": "classifier features"}
+
+
+@theme()
+def draw(metrics: pd.DataFrame, metric: str) -> Figure:
+    """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
+
+    Args:
+        metrics: The metrics table (dataset, variant, flow, atlas, seed, epoch, metric,
+            value, n, split, status, ...); rows without an epoch are left out.
+        metric: Name of a metric, such as ``"fid_classifier"``.
+
+    Raises:
+        ValueError: If there are no rows of the metric.
+    """
+    names = datasets_of(metrics, [metric])
+    rows = metrics[metrics["metric"] == metric]
+    rows = rows.assign(
+        epoch=numbers(rows["epoch"]),
+        value=numbers(rows["value"]),
+    ).dropna(subset=["epoch"])
+    styles = strokes(metrics[metrics["dataset"].isin(names)])
+    columns = 2 if len(names) in (2, 4) else 3
+    figure, panels = panel_grid(len(names), columns, 2.7)
+    for position, (panel, dataset) in enumerate(zip(panels, names, strict=True)):
+        shown = rows[rows["dataset"] == dataset]
+        panel.set_title(_title(dataset, shown, metric))
+        _draw_panel(panel, shown, styles)
+        _note_diverged(panel, diverged(metrics, dataset))
+        if position % columns == 0:
+            panel.set_ylabel(_name(metric))
+    legend(figure, styles)
+    return figure
+
+
+def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> None:
+    if rows["value"].notna().sum() == 0:
+        no_data(panel)
+        return
+    for variant, style in styles.items():
+        values = rows[rows["variant"] == variant].groupby("epoch")["value"]
+        curve = pd.DataFrame({"mean": values.mean(), "std": values.std(ddof=1)}).dropna(
+            subset=["mean"]
+        )
+        panel.plot(
+            curve.index,
+            curve["mean"],
+            color=style.colour,
+            linestyle=style.dash,
+            marker=style.marker,
+            markersize=2.5,
+            label=variant,
+        )
+        banded = curve.dropna()
+        if len(banded):
+            panel.fill_between(
+                banded.index,
+                banded["mean"] - banded["std"],
+                banded["mean"] + banded["std"],
+                color=style.colour,
+                alpha=0.22,
+                linewidth=0,
+            )
+    panel.set_xlim(left=0)
+    panel.set_xlabel("epoch")
+
+
+def _note_diverged(panel: Axes, counts: dict[str, int]) -> None:
+    if counts:
+        note(panel, "\n".join(f"{label(name)}: {n} diverged" for name, n in counts.items()))
+
+
+def _title(dataset: str, rows: pd.DataFrame, metric: str) -> str:
+    """The data set's name, and below it what the metric was computed from."""
+    if rows.empty:
+        return label(dataset)
+    samples = "confined samples" if metric.endswith("_confined") else "samples"
+    counts = " or ".join(f"{int(n):,}" for n in sorted(rows["n"].dropna().unique()))
+    splits = " or ".join(sorted(map(str, rows["split"].dropna().unique())))
+    return f"{label(dataset)}\n{counts} {samples} against the {splits} split"
+
+
+def _name(metric: str) -> str:
+    """The metric's name for the axis."""
+    stem = metric.removesuffix("_confined")
+    if stem in _EXTRACTORS:
+        return f"Fréchet distance\n({_EXTRACTORS[stem]}, lower is better)"
+    return f"{label(stem)}\n(lower is better)"

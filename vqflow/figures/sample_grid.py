@@ -1,0 +1,77 @@
+"""Images of the data and of each model, side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vqflow.figures.panels import no_data, panel_grid
+from vqflow.figures.style import label, theme
+
+Pixels = NDArray[np.uint8]
+
+_SIDE = 10
+
+
+@theme()
+def draw(images: dict[str, Pixels], levels: int, title: str) -> Figure:
+    """Draws a square grid of the first images of each block.
+
+    Args:
+        images: Quantised pixels, (n, channels, height, width), in [0, levels), by
+            block (``"Data"``, then models); one channel is grey, three are RGB.
+        levels: Number of values that a pixel can take.
+        title: Title of the figure.
+
+    Raises:
+        ValueError: If there is no image at all, or a block has another shape.
+    """
+    sizes = [len(block) for block in images.values() if len(block)]
+    if not sizes:
+        raise ValueError("sample grid: no images given, so there is nothing to draw")
+    for name, block in images.items():
+        if len(block) and (block.ndim != 4 or block.shape[1] not in (1, 3)):
+            raise ValueError(
+                f"sample grid: block '{name}' of shape {block.shape} (allowed: (n, 1 or 3, "
+                "height, width))"
+            )
+    side = min(_SIDE, max(1, int(min(sizes) ** 0.5)))
+    columns = min(len(images), 3)
+    figure, panels = panel_grid(len(images), 3, 7.0 / columns + 0.25 if columns > 1 else 3.6)
+    for panel, (name, block) in zip(panels, images.items(), strict=True):
+        panel.set_title(label(name))
+        panel.grid(False)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
+        if len(block) == 0:
+            no_data(panel)
+            panel.set_box_aspect(1)
+            continue
+        panel.imshow(mosaic(block, side, levels), cmap="gray", vmin=0, vmax=1, rasterized=True)
+    figure.suptitle(label(title))
+    return figure
+
+
+def mosaic(block: Pixels, side: int, levels: int) -> NDArray[Any]:
+    """Puts the first images into a square, row by row, with white lines between them.
+
+    Args:
+        block: Quantised pixels, (n, channels, height, width).
+        side: Images per row and column; missing ones stay white.
+        levels: Number of values that a pixel can take.
+
+    Returns:
+        Brightness in [0, 1], (rows, columns) for one channel, (rows, columns, 3) for three.
+    """
+    count, channels, height, width = block.shape
+    gap = max(1, height // 14)
+    canvas = np.ones((side * (height + gap) - gap, side * (width + gap) - gap, channels))
+    for turn in range(min(count, side * side)):
+        top, left = turn // side * (height + gap), turn % side * (width + gap)
+        canvas[top : top + height, left : left + width] = np.moveaxis(
+            block[turn].astype(np.float64) / (levels - 1), 0, -1
+        )
+    return canvas[..., 0] if channels == 1 else canvas

@@ -1,0 +1,40 @@
+"""Logging of the workflow's jobs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from types import TracebackType
+from typing import Any
+
+from vqflow.components import ConfigError
+
+
+def start_job(log_path: str) -> None:
+    """Sends log messages, warnings and an uncaught error of this process to its log file.
+
+    The terminal keeps the progress bar, and of an uncaught error its one line.
+    """
+    logging.basicConfig(
+        filename=log_path,
+        filemode="w",
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        force=True,
+    )
+    logging.captureWarnings(True)
+
+    def on_error(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        logging.getLogger("vqflow").error("job failed", exc_info=(kind, error, trace))
+        name = "" if issubclass(kind, ConfigError) else f"{kind.__name__}: "
+        print(f"error: {name}{error} (log: {log_path})", file=sys.stderr)
+
+    sys.excepthook = on_error
+
+
+def read_stage(params: Any) -> Any:
+    """Gives the plain value behind a rule's ``stage`` parameter."""
+    return json.loads(params.stage)["value"]

@@ -1,0 +1,52 @@
+"""How the charts are used: leak, overlap and evenness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.likelihood import points_of
+
+_CHUNK = 4096
+
+
+class Charts(Metric):
+    """Diagnostics of the atlas and of how well the flow keeps to it; pure numbers.
+
+    * ``leak``: 1 - Σ_k p_k Z_k, the share of the model's probability that falls outside
+      the region of its own chart; n is the number of charts, each with its own Z_k.
+    * ``charts_per_point``: mean number of charts that cover a test point.
+    * ``perplexity``: exp of the entropy of the nearest charts' frequencies on the
+      training split; between 1 and K.
+    * ``charts``: K, the charts that are kept.
+
+    Regions of images depend on the quantised pixels alone, so that the seeded
+    dequantisation noise changes none of these.
+    """
+
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
+        """Gives the four rows."""
+        atlas = run.model.atlas
+        charts = int(atlas.charts)
+        with torch.no_grad():
+            test = points_of(run, "test")
+            overlap = sum(int(atlas.covering(part).sum()) for part in test.split(_CHUNK))
+            nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
+        yield Score("leak", float(run.model.leak()), "", charts, "train")
+        yield Score("charts_per_point", overlap / len(test), "", len(test), "test")
+        yield Score("perplexity", perplexity(nearest), "", len(nearest), "train")
+        yield Score("charts", float(charts), "", len(nearest), "train")
+
+
+def perplexity(charts: np.ndarray) -> float:
+    """Gives exp of the entropy of the charts' frequencies.
+
+    Args:
+        charts: Index of each point's chart, (N,).
+    """
+    _, counts = np.unique(charts, return_counts=True)
+    frequencies = counts / counts.sum()
+    return float(np.exp(-(frequencies * np.log(frequencies)).sum()))

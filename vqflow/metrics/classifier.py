@@ -1,0 +1,177 @@
+"""Fréchet distance on the features of a small classifier trained on the same data."""
+
+from __future__ import annotations
+
+import logging
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.metrics.base import Reference
+from vqflow.metrics.frechet import Extractor, FrechetDistance, as_images
+from vqflow.seeding import derive_seed
+
+_FEATURES = 128
+_WEIGHTS = "weights/"
+
+logger = logging.getLogger(__name__)
+
+
+class Classifier(nn.Module):
+    """A small convolutional network whose penultimate layer gives 128 features.
+
+    Images larger than 16 pixels are halved twice, smaller ones once.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
+        """Builds the network.
+
+        Args:
+            shape: Channels, height and width of an image.
+            classes: Number of classes.
+        """
+        super().__init__()
+        channels, height, width = shape
+        halvings = 2 if min(height, width) > 16 else 1
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2) if halvings == 2 else nn.Identity(),
+            nn.Conv2d(16, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32 * (height >> halvings) * (width >> halvings), _FEATURES),
+            nn.ReLU(),
+        )
+        self.head = nn.Linear(_FEATURES, classes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Gives features (n, 128) of images (n, channels, height, width) in [0, 1]."""
+        features: Tensor = self.body(images)
+        return features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Gives logits (n, classes) of images (n, channels, height, width) in [0, 1]."""
+        logits: Tensor = self.head(self.features(images))
+        return logits
+
+
+class FrechetClassifier(FrechetDistance):
+    """``fid_classifier``: features of a classifier trained once per data set, with a fixed seed.
+
+    No download, and features that know the data's domain, as Inception's do not.
+    """
+
+    name: ClassVar[str] = "fid_classifier"
+
+    def __init__(
+        self,
+        samples: int,
+        split: str = "test",
+        steps: int = 1000,
+        batch_size: int = 128,
+        learning_rate: float = 3e-3,
+        seed: int = 0,
+    ) -> None:
+        """Checks the settings.
+
+        Args:
+            samples: Number of samples per snapshot.
+            split: Split of the data to compare with.
+            steps: Number of training steps of the classifier.
+            batch_size: Images per step.
+            learning_rate: Peak of the one-cycle learning rate.
+            seed: Seed of the classifier's initial weights and batches.
+
+        Raises:
+            ValueError: If a setting is out of range.
+        """
+        super().__init__(samples, split)
+        if steps < 1 or batch_size < 1 or learning_rate <= 0:
+            raise ValueError(
+                f"steps, batch_size, learning_rate: got {steps}, {batch_size}, {learning_rate}, "
+                "allowed: above 0"
+            )
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.seed = seed
+
+    def prepare(self, data: Data) -> Reference:
+        """Trains the classifier on the training split.
+
+        Returns:
+            The weights (``weights/<name>``), the number of classes and the accuracy on
+            the validation split.
+
+        Raises:
+            ValueError: If the data have no labels.
+        """
+        if not data.labels:
+            raise ValueError(
+                f"data set '{data.spec.name}', metric '{self.name}': the data have no labels; "
+                "choose data with labels or another metric"
+            )
+        labels = torch.from_numpy(data.labels["train"])
+        classes = int(labels.max()) + 1
+        network = self._train(as_images(data.points["train"], data.spec), labels, classes)
+        accuracy = _accuracy(network, data, "validation")
+        logger.info("%s: classifier's validation accuracy %.4f", data.spec.name, accuracy)
+        weights = {_WEIGHTS + key: value.numpy() for key, value in network.state_dict().items()}
+        return {
+            **weights,
+            "classes": np.array(classes),
+            "validation_accuracy": np.array(accuracy),
+        }
+
+    def extractor(self, spec: DataSpec, reference: Reference) -> Extractor:
+        """Builds the classifier from its trained weights."""
+        return self.classifier(spec, reference).features
+
+    @staticmethod
+    def classifier(spec: DataSpec, reference: Reference) -> Classifier:
+        """Gives the trained classifier, on the CPU, from what :meth:`prepare` gave."""
+        network = Classifier(spec.shape, int(reference["classes"]))
+        network.load_state_dict(
+            {
+                key.removeprefix(_WEIGHTS): torch.from_numpy(np.array(value))
+                for key, value in reference.items()
+                if key.startswith(_WEIGHTS)
+            }
+        )
+        return network.eval()
+
+    def _train(self, images: Tensor, labels: Tensor, classes: int) -> Classifier:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(self.name, "weights", self.seed))
+            network = Classifier(tuple(images.shape[1:]), classes)
+        generator = torch.Generator().manual_seed(derive_seed(self.name, "batches", self.seed))
+        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimiser, max_lr=self.learning_rate, total_steps=self.steps + 1
+        )
+        order = torch.empty(0, dtype=torch.long)
+        for _ in range(self.steps):
+            if len(order) < self.batch_size:
+                order = torch.cat([order, torch.randperm(len(images), generator=generator)])
+            batch, order = order[: self.batch_size], order[self.batch_size :]
+            loss = nn.functional.cross_entropy(network(images[batch]), labels[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+        return network.eval()
+
+
+def _accuracy(network: Classifier, data: Data, split: str) -> float:
+    labels = torch.from_numpy(data.labels[split])
+    with torch.no_grad():
+        predicted = [
+            network(images).argmax(1)
+            for images in as_images(data.points[split], data.spec).split(1000)
+        ]
+    return float((torch.cat(predicted) == labels).double().mean())

@@ -1,0 +1,150 @@
+"""Fréchet Inception distance, equal to that of pytorch-fid."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+from unittest import mock
+
+import numpy as np
+import torch
+from pytorch_fid import inception
+from torch import Tensor
+
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.io import atomic_path
+from vqflow.metrics.base import Reference
+from vqflow.metrics.frechet import Extractor, FrechetDistance
+
+_STALL_SECONDS = 20.0
+_DOWNLOAD_SECONDS = 600.0
+_BLOCK = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+class FrechetInception(FrechetDistance):
+    """``fid_inception``: the 2048 features of pytorch-fid's InceptionV3 (Heusel et al. 2017).
+
+    Grey images are repeated to 3 channels; the network itself resizes to 299x299.
+    It runs on the GPU where there is one.
+    """
+
+    name: ClassVar[str] = "fid_inception"
+
+    def __init__(self, samples: int, split: str = "test", weights: str | None = None) -> None:
+        """Checks the settings; reads no file.
+
+        Args:
+            samples: Number of samples per snapshot.
+            split: Split of the data to compare with.
+            weights: File of the network's weights, as published by pytorch-fid; ``None``
+                looks in torch hub's cache and then downloads it there.
+
+        Raises:
+            ValueError: If a setting is out of range.
+        """
+        super().__init__(samples, split)
+        self.weights = weights
+
+    def prepare(self, data: Data) -> Reference | None:
+        """Finds the weights; logs one warning and gives ``None`` if they cannot be had.
+
+        Raises:
+            ValueError: If the images have neither 1 nor 3 channels.
+        """
+        channels = data.spec.shape[0]
+        if channels not in (1, 3):
+            raise ValueError(
+                f"data set '{data.spec.name}', metric '{self.name}': got {channels} channels, "
+                "allowed: 1 or 3"
+            )
+        path = find_weights(self.weights)
+        return None if path is None else {"weights_sha256": np.array(_sha256(path))}
+
+    def extractor(self, spec: DataSpec, reference: Reference) -> Extractor:
+        """Builds the network from its weights file.
+
+        Raises:
+            RuntimeError: If the file is not the one that the reference was computed with.
+        """
+        path = find_weights(self.weights)
+        expected = str(reference["weights_sha256"])
+        if path is None or _sha256(path) != expected:
+            raise RuntimeError(
+                f"data set '{spec.name}', metric '{self.name}': the weights of the reference "
+                f"statistics (sha256 {expected[:8]}) are gone; found {path}"
+            )
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = load_network(path).to(device)
+
+        def features(images: Tensor) -> Tensor:
+            coloured = images.to(device).expand(-1, 3, -1, -1)
+            found: Tensor = network(coloured)[0]
+            return found.flatten(1)
+
+        return features
+
+
+def load_network(path: Path) -> inception.InceptionV3:
+    """Builds pytorch-fid's network in evaluation mode, with the weights of a local file.
+
+    pytorch-fid takes no path, so its download function is replaced while it builds.
+    """
+    weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    with mock.patch.object(inception, "load_state_dict_from_url", lambda *_, **__: weights):
+        return inception.InceptionV3().eval()
+
+
+def find_weights(given: str | None) -> Path | None:
+    """Gives the weights file: the given one, or that of torch hub's cache, downloaded if absent.
+
+    Logs one warning that says what to do, and gives ``None``, if it cannot be had.
+    """
+    name = inception.FID_WEIGHTS_URL.rpartition("/")[2]
+    path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / name
+    if path.is_file():
+        return path
+    reason = "no such file"
+    if given is None:
+        try:
+            _download(inception.FID_WEIGHTS_URL, path)
+            return path
+        except (OSError, ValueError) as error:
+            reason = f"download of {inception.FID_WEIGHTS_URL} failed: {error}"
+    logger.warning(
+        "fid_inception is left out: no weights at %s (%s); put the file %s there",
+        path,
+        reason,
+        name,
+    )
+    return None
+
+
+def _download(url: str, path: Path) -> None:
+    """Downloads a file, giving up after a stall of 20 s or 10 minutes in all.
+
+    As for torch hub, the file's name ends in the first digits of its SHA-256.
+    """
+    deadline = time.monotonic() + _DOWNLOAD_SECONDS
+    with (
+        urllib.request.urlopen(url, timeout=_STALL_SECONDS) as response,
+        atomic_path(path) as temporary,
+    ):
+        with temporary.open("wb") as file:
+            while block := response.read1(_BLOCK):
+                file.write(block)
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"not complete after {_DOWNLOAD_SECONDS:.0f} s")
+        if not _sha256(temporary).startswith(path.stem.rpartition("-")[2]):
+            raise ValueError("the file is damaged: its SHA-256 is not the expected one")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,151 @@
+"""Log-likelihood of the data under the model, and how far it stays below the exact density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqflow.datasets.base import SPLITS
+from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.seeding import derive_seed
+
+Support = Literal["all", "covering", "confined"]
+Split = Literal["train", "validation", "test"]
+
+_STANDARD_ERRORS = 4.0
+
+
+def points_of(run: TrainedRun, split: str) -> Tensor:
+    """Gives the points (N, D) of a split in data space.
+
+    The dequantisation noise of images depends on the data set and the split
+    alone, so that every model is scored on the same points.
+    """
+    generator = torch.Generator().manual_seed(derive_seed("dequantise", run.data.spec.name, split))
+    return run.model.preprocessing.dequantise(
+        torch.from_numpy(run.data.points[split]), generator=generator
+    )
+
+
+def log_densities(
+    run: TrainedRun, support: Support, split: str, metric: str
+) -> NDArray[np.float64]:
+    """Gives log q(x) (N,) in nats for every point of a split.
+
+    Args:
+        run: The trained run.
+        support: The charts that are summed over, see ``VQFlow.log_prob``.
+        split: The split of the data.
+        metric: The metric's name, for the error message.
+
+    Raises:
+        RuntimeError: If any log-density is not finite: no such model is to be ranked.
+    """
+    with torch.no_grad():
+        values = run.model.log_prob(points_of(run, split), support=support)
+    densities = values.double().cpu().numpy()
+    bad = int((~np.isfinite(densities)).sum())
+    if bad:
+        raise RuntimeError(
+            f"data set '{run.data.spec.name}', metric '{metric}', split '{split}': "
+            f"{bad} of {len(densities)} log-densities are not finite"
+        )
+    return densities
+
+
+class LogLikelihood(Metric):
+    """Mean log-density of held-out points, per support of the mixture.
+
+    Images get the median too, as few images can dominate the mean, and
+    bits/dim = -mean / (D ln 2) + log2(levels), both from the support ``all``
+    (Theis et al. 2016, for pixels scaled to [0, 1)).
+    """
+
+    def __init__(
+        self,
+        supports: Sequence[str] = ("all", "covering", "confined"),
+        splits: Sequence[str] = ("test", "validation"),
+    ) -> None:
+        """Checks the names.
+
+        Args:
+            supports: Supports to score; rows are named ``log_likelihood_<support>``.
+            splits: Splits to score.
+
+        Raises:
+            ValueError: If a support or a split is unknown, or none is given.
+        """
+        self.supports = cast(tuple[Support, ...], _known("supports", supports, get_args(Support)))
+        self.splits = cast(tuple[Split, ...], _known("splits", splits, SPLITS))
+
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
+        """Gives one row per support and split, and the images' further rows."""
+        for split in self.splits:
+            for support in self.supports:
+                metric = f"log_likelihood_{support}"
+                values = log_densities(run, support, split, metric)
+                n = len(values)
+                yield Score(metric, float(values.mean()), "nats", n, split)
+                levels = run.data.spec.levels
+                if levels is not None and support == "all":
+                    yield Score(f"{metric}_median", float(np.median(values)), "nats", n, split)
+                    bits = bits_per_dim(float(values.mean()), run.data.spec.features, levels)
+                    yield Score("bits_per_dim", bits, "bits/dim", n, split)
+
+
+class Ceiling(Metric):
+    """The exact log-density of the data, which no model can beat but by chance.
+
+    ``ceiling`` is the mean of log p* over the test split, ``ceiling_gap`` that of
+    log p* - log q with q the model's density over all charts; both in nats.
+    Data sets that do not know their density get no rows.
+    """
+
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
+        """Gives the ceiling, the gap and the gap's standard error.
+
+        Raises:
+            RuntimeError: If the model lies above the ceiling by more than 4 standard
+                errors: its density is then not normalised.
+        """
+        if not run.data.log_density:
+            return
+        exact = run.data.log_density["test"].astype(np.float64)
+        gaps = exact - log_densities(run, "all", "test", "ceiling_gap")
+        n = len(gaps)
+        gap = float(gaps.mean())
+        error = float(gaps.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+        if gap < -_STANDARD_ERRORS * error:
+            raise RuntimeError(
+                f"data set '{run.data.spec.name}', metric 'ceiling_gap': the model's mean "
+                f"log-density is {-gap:.4f} nats above the ceiling, {-gap / error:.1f} standard "
+                f"errors (allowed: {_STANDARD_ERRORS:.0f}): a bug"
+            )
+        yield Score("ceiling", float(exact.mean()), "nats", n, "test")
+        yield Score("ceiling_gap", gap, "nats", n, "test")
+        if n > 1:
+            yield Score("ceiling_gap_standard_error", error, "nats", n, "test")
+
+
+def bits_per_dim(log_likelihood: float, features: int, levels: int) -> float:
+    """Converts nats on pixels scaled to [0, 1) to bits per dimension of the quantised pixels.
+
+    Args:
+        log_likelihood: Mean log-density in nats.
+        features: D, the number of pixels times channels.
+        levels: Number of values that a pixel can take.
+    """
+    return -log_likelihood / (features * math.log(2)) + math.log2(levels)
+
+
+def _known(argument: str, given: Sequence[str], allowed: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in given if name not in allowed]
+    if isinstance(given, str) or unknown or not given or len(set(given)) != len(given):
+        raise ValueError(f"{argument}: got {given!r}, allowed: a list out of {', '.join(allowed)}")
+    return tuple(given)

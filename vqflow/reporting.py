@@ -1,0 +1,80 @@
+"""A run's tables, from its jobs' results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from vqflow.io import atomic_path, provenance, write_json, write_text
+from vqflow.rendering import summary_latex, summary_markdown
+from vqflow.tables import gather, summarise
+
+RUNTIME_COLUMNS = [
+    "dataset",
+    "variant",
+    "seed",
+    "status",
+    "epochs",
+    "best_epoch",
+    "training_seconds",
+    "seconds_per_epoch",
+    "threads",
+    "device",
+]
+
+
+def make_tables(
+    config: Mapping[str, Any],
+    baselines: Mapping[str, str],
+    metrics: Sequence[str],
+    provenances: Sequence[str],
+    outputs: Mapping[str, Path],
+) -> None:
+    """Gathers all scores and times of a run and summarises them.
+
+    Args:
+        config: The whole configuration, which is written beside the tables.
+        baselines: variant -> the variant that it is compared with.
+        metrics: The tables of scores, one per data set and variant.
+        provenances: The provenance of every trained flow, at
+            ``.../{dataset}/{variant}/seed{seed}/provenance.json``.
+        outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
+            ``provenance`` and ``config``.
+    """
+    scores = gather([Path(path) for path in metrics])
+    summary = summarise(scores, dict(baselines))
+    for name, table in (("metrics", scores), ("summary", summary), ("runtime", runtimes(provenances))):
+        with atomic_path(outputs[name]) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
+    write_text(outputs["markdown"], summary_markdown(summary))
+    write_text(outputs["latex"], summary_latex(summary))
+    write_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
+    write_json(outputs["provenance"], provenance(run=config["run"]))
+
+
+def runtimes(provenances: Sequence[str]) -> pd.DataFrame:
+    """Reads how long every trained flow took, in seconds."""
+    rows = []
+    for path in map(Path, provenances):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        training = facts["config"]["training"]
+        rows.append(
+            {
+                "dataset": path.parents[2].name,
+                "variant": path.parents[1].name,
+                "seed": facts["seed"],
+                "status": facts["status"],
+                "epochs": facts["epochs"],
+                "best_epoch": facts["best_epoch"],
+                "training_seconds": facts["training_seconds"],
+                "seconds_per_epoch": round(facts["training_seconds"] / facts["epochs"], 4),
+                "threads": training["threads"],
+                "device": training["device"],
+            }
+        )
+    return pd.DataFrame(rows, columns=RUNTIME_COLUMNS)

@@ -1,0 +1,255 @@
+from vqflow.components import ConfigError
+from vqflow.config import STAGE_VERSIONS, canonical, data_root, dump, parse
+
+if "benchmarks" not in config:
+    raise WorkflowError("no run is chosen: add --configfile config/demo.yaml, or another run's")
+try:
+    CONFIG = parse(config)
+except ConfigError as error:
+    raise WorkflowError(f"mistakes in the configuration:\n{error}")
+
+RUN = f"results/{CONFIG.run}"
+LOGS = f"{RUN}/logs"
+BENCHMARKS = f"{RUN}/benchmarks"
+SETTINGS = CONFIG.settings()
+ATLASES = {(s.dataset_name, s.atlas_name): s.atlas for s in SETTINGS.values()}
+
+
+wildcard_constraints:
+    dataset="|".join(CONFIG.selected_datasets()),
+    variant="|".join(CONFIG.selected_variants()),
+    family="|".join(CONFIG.families()),
+    atlas="|".join(sorted({atlas for _, atlas in ATLASES})),
+    metric="|".join(CONFIG.metrics),
+    seed=r"\d+",
+
+
+def named(name, entry):
+    return {"name": name, **dump(entry)}
+
+
+def stage(name, value):
+    """Parameters of a job: equal text for equal meaning, changed with the stage's version."""
+    return canonical({"version": STAGE_VERSIONS[name], "value": value})
+
+
+def preflight_params(wildcards):
+    datasets = CONFIG.selected_datasets()
+    return stage(
+        "preflight",
+        {
+            "settings": [
+                {"variant": variant, **setting.resolved()}
+                for (_, variant), setting in sorted(SETTINGS.items())
+            ],
+            "metrics": {
+                dataset: [named(m, CONFIG.metrics[m]) for m in CONFIG.selected_metrics(dataset)]
+                for dataset in datasets
+            },
+        },
+    )
+
+
+def data_params(wildcards):
+    return stage("data", named(wildcards.dataset, CONFIG.datasets[wildcards.dataset]))
+
+
+def atlas_entry(wildcards):
+    return ATLASES[wildcards.dataset, wildcards.atlas]
+
+
+def atlas_params(wildcards):
+    return stage("atlas", named(wildcards.atlas, atlas_entry(wildcards)))
+
+
+def atlas_threads(wildcards):
+    training = atlas_entry(wildcards).training
+    return training.threads if training else 1
+
+
+def atlas_gpus(wildcards):
+    training = atlas_entry(wildcards).training
+    return int(training is not None and training.device == "cuda")
+
+
+def setting(wildcards):
+    return SETTINGS[wildcards.dataset, wildcards.variant]
+
+
+def flow_params(wildcards):
+    return stage("flow", setting(wildcards).resolved())
+
+
+def flow_threads(wildcards):
+    return setting(wildcards).training.threads
+
+
+def flow_gpus(wildcards):
+    return int(setting(wildcards).training.device == "cuda")
+
+
+def flow_atlas(wildcards):
+    """The atlas of a flow: made once per data set, atlas and seed, shared by all flows on it."""
+    atlas = setting(wildcards).atlas_name
+    return f"{RUN}/atlases/{wildcards.dataset}/{atlas}/seed{wildcards.seed}/atlas.pt"
+
+
+def metric_entries(names):
+    return [named(name, CONFIG.metrics[name]) for name in names]
+
+
+def reference_params(wildcards):
+    return stage("reference", metric_entries(CONFIG.selected_metrics(wildcards.dataset)))
+
+
+def evaluate_params(wildcards):
+    return stage(
+        "evaluate",
+        {
+            "setting": setting(wildcards).resolved(),
+            "metrics": metric_entries(
+                CONFIG.selected_metrics(wildcards.dataset, wildcards.variant)
+            ),
+        },
+    )
+
+
+def over_seeds(file):
+    """The file of every trial of one variant on one data set."""
+    return expand(
+        f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/{file}",
+        seed=CONFIG.seeds,
+        allow_missing=True,
+    )
+
+
+def over_cells(file):
+    """The file of every trial of every variant on every data set."""
+    return [
+        f"{RUN}/flows/{dataset}/{variant}/seed{seed}/{file}"
+        for dataset, variant in SETTINGS
+        for seed in CONFIG.seeds
+    ]
+
+
+def table_files():
+    names = ["metrics.csv", "runtime.csv", "summary.csv", "summary.md", "summary.tex"]
+    return [f"{RUN}/tables/{name}" for name in names]
+
+
+def figure_files():
+    """Every figure that the selected benchmarks ask for, as PNG and PDF."""
+    families = CONFIG.families()
+    names = []
+    if CONFIG.figure_datasets("toy_gallery"):
+        names += [f"toy_gallery-{family}" for family in families]
+    if CONFIG.figure_datasets("atlas"):
+        names += [f"atlas-{variant}" for variant in CONFIG.baselines()]
+    names += [
+        f"sample_grid-{dataset}-{family}"
+        for dataset in CONFIG.figure_datasets("sample_grid")
+        for family in families
+        if (dataset, family) in SETTINGS
+    ]
+    names += [f"fid_curves-{metric}" for metric in fid_metrics()]
+    names += [
+        name for name in ("likelihood", "training_curves") if CONFIG.figure_datasets(name)
+    ]
+    return [f"{RUN}/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
+
+
+def fid_metrics():
+    """The Fréchet distances that a figure across training is asked for."""
+    return sorted(
+        {
+            metric
+            for dataset in CONFIG.figure_datasets("fid_curves")
+            for metric in CONFIG.selected_metrics(dataset)
+            if metric.startswith("fid_")
+        }
+    )
+
+
+def figure_cells(figure, variants):
+    """The selected (data set, variant) pairs that a figure shows."""
+    return [
+        (dataset, variant)
+        for dataset in CONFIG.figure_datasets(figure)
+        for variant in variants
+        if (dataset, variant) in SETTINGS
+    ]
+
+
+def first_seed(cells, file):
+    return [
+        f"{RUN}/flows/{dataset}/{variant}/seed{CONFIG.seeds[0]}/{file}"
+        for dataset, variant in cells
+    ]
+
+
+def figure_data(figure):
+    return [f"{RUN}/data/{dataset}.npz" for dataset in CONFIG.figure_datasets(figure)]
+
+
+def tables_params(wildcards):
+    return stage("report", {"config": dump(CONFIG), "baselines": CONFIG.baselines()})
+
+
+def gallery_cells(wildcards):
+    return figure_cells("toy_gallery", CONFIG.families()[wildcards.family])
+
+
+def gallery_samples(wildcards):
+    return first_seed(gallery_cells(wildcards), "samples.npz")
+
+
+def gallery_params(wildcards):
+    return stage("report", gallery_cells(wildcards))
+
+
+def atlas_cells(wildcards):
+    return figure_cells("atlas", [wildcards.variant])
+
+
+def atlas_charts(wildcards):
+    return [
+        f"{RUN}/atlases/{dataset}/{SETTINGS[dataset, variant].atlas_name}"
+        f"/seed{CONFIG.seeds[0]}/charts.npz"
+        for dataset, variant in atlas_cells(wildcards)
+    ]
+
+
+def atlas_samples(wildcards):
+    return first_seed(atlas_cells(wildcards), "samples.npz")
+
+
+def atlas_figure_params(wildcards):
+    return stage("report", {"cells": atlas_cells(wildcards), "seed": CONFIG.seeds[0]})
+
+
+def training_keys():
+    return [
+        (dataset, variant, SETTINGS[dataset, variant].flow_name, seed)
+        for dataset, variant in figure_cells("training_curves", CONFIG.selected_variants())
+        for seed in CONFIG.seeds
+    ]
+
+
+def training_histories():
+    return [
+        f"{RUN}/flows/{dataset}/{variant}/seed{seed}/history.csv"
+        for dataset, variant, _, seed in training_keys()
+    ]
+
+
+def grid_cells(wildcards):
+    family = CONFIG.families()[wildcards.family]
+    return [(wildcards.dataset, name) for name in family if (wildcards.dataset, name) in SETTINGS]
+
+
+def grid_samples(wildcards):
+    return first_seed(grid_cells(wildcards), "samples.npz")
+
+
+def grid_params(wildcards):
+    return stage("report", grid_cells(wildcards))

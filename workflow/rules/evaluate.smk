@@ -1,0 +1,45 @@
+rule make_reference:
+    """What metrics need of the data alone: bandwidths, classifiers, reference statistics."""
+    input:
+        data=rules.prepare_data.output,
+    output:
+        f"{RUN}/references/{{dataset}}.npz",
+    log:
+        f"{LOGS}/references/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/references/{{dataset}}.tsv"
+    resources:
+        mem_mb=6000,
+        runtime=120,
+    params:
+        stage=reference_params,
+    message:
+        "Computing reference statistics of {wildcards.dataset}"
+    script:
+        "../scripts/make_reference.py"
+
+
+rule evaluate:
+    """Scores all trials of one variant on one data set."""
+    input:
+        data=rules.prepare_data.output,
+        reference=rules.make_reference.output,
+        models=over_seeds("model.pt"),
+        samples=over_seeds("samples.npz"),
+        histories=over_seeds("history.csv"),
+    output:
+        f"{RUN}/metrics/{{dataset}}/{{variant}}.csv",
+    log:
+        f"{LOGS}/metrics/{{dataset}}/{{variant}}.log",
+    benchmark:
+        f"{BENCHMARKS}/metrics/{{dataset}}/{{variant}}.tsv"
+    resources:
+        mem_mb=6000,
+        runtime=240,
+    params:
+        stage=evaluate_params,
+        seeds=CONFIG.seeds,
+    message:
+        "Scoring {wildcards.variant} on {wildcards.dataset}"
+    script:
+        "../scripts/evaluate.py"

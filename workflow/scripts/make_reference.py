@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from vqflow.logs import read_stage, start_job
+from vqflow.stages import make_reference
+
+start_job(snakemake.log[0])
+make_reference(
+    read_stage(snakemake.params),
+    data_path=Path(snakemake.input.data[0]),
+    output=Path(snakemake.output[0]),
+)

@@ -1,0 +1,10 @@
+import pandas as pd
+
+from vqflow.figures import likelihood
+from vqflow.figures.style import save
+from vqflow.logs import read_stage, start_job
+
+start_job(snakemake.log[0])
+metrics = pd.read_csv(snakemake.input.metrics)
+metrics = metrics[metrics.dataset.isin(read_stage(snakemake.params))]
+save(likelihood.draw(metrics), snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,16 @@
+import numpy as np
+
+from vqflow.datasets.base import Data
+from vqflow.figures import toy_gallery
+from vqflow.figures.style import label, save
+from vqflow.logs import read_stage, start_job
+
+start_job(snakemake.log[0])
+splits = [Data.load(path) for path in snakemake.input.data]
+rows = {"Data": {data.spec.name: data.points["test"] for data in splits}}
+cells = read_stage(snakemake.params)
+for (dataset, variant), path in zip(cells, snakemake.input.samples, strict=True):
+    with np.load(path) as samples:
+        if "final" in samples:
+            rows.setdefault(label(variant), {})[dataset] = samples["final"]
+save(toy_gallery.draw(rows), snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,13 @@
+import pandas as pd
+
+from vqflow.figures import training_curves
+from vqflow.figures.style import save
+from vqflow.logs import read_stage, start_job
+
+start_job(snakemake.log[0])
+keys = read_stage(snakemake.params)
+history = pd.concat(
+    pd.read_csv(path).assign(dataset=dataset, variant=variant, flow=flow, seed=seed)
+    for (dataset, variant, flow, seed), path in zip(keys, snakemake.input.histories, strict=True)
+)
+save(training_curves.draw(history), snakemake.output.png, snakemake.output.pdf)

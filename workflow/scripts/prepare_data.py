@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from vqflow.logs import read_stage, start_job
+from vqflow.stages import prepare_data
+
+start_job(snakemake.log[0])
+prepare_data(
+    read_stage(snakemake.params),
+    data_root=Path(snakemake.params.data_root),
+    output=Path(snakemake.output[0]),
+)
