@@ -86,7 +86,7 @@ class FrechetPixels(FrechetDistance):
 # The distance
 
 
-@pytest.mark.parametrize("features", [1, 3, 20])
+@pytest.mark.parametrize("features", [2, 3, 20])
 def test_equal_to_pytorch_fid(features: int) -> None:
     rng = np.random.default_rng(features)
     first, second = gaussian(rng, features, 100), gaussian(rng, features, 150)
@@ -251,11 +251,11 @@ def test_classifier_learns_the_digits_and_its_distance_sees_noise(digits: Data) 
 
     rng = np.random.default_rng(0)
     test = digits.points["test"][:300]
-    noisy = np.where(rng.random(test.shape) < 0.2, rng.integers(0, 17, test.shape), test)
+    noisy = np.where(rng.random(test.shape) < 0.5, rng.integers(0, 17, test.shape), test)
     samples = {"final": test, "final_confined": noisy.astype(np.uint8)}
     real, fake = metric.scores(trained(digits, samples), reference)
     assert (real.metric, fake.metric) == ("fid_classifier", "fid_classifier_confined")
-    assert 0 < real.value < fake.value / 3
+    assert 0 < real.value < fake.value / 2
 
 
 def test_classifier_is_the_same_every_time_and_leaves_the_global_generator_alone() -> None:
@@ -338,28 +338,44 @@ def save_images(points: np.ndarray, spec: DataSpec, folder: Path) -> None:
         Image.fromarray(colours).save(folder / f"{number:03d}.png")
 
 
+def program_statistics(folder: Path, hub: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Gives mean and covariance of the features, by the pytorch-fid program."""
+    target = folder.with_suffix(".npz")
+    subprocess.run(
+        [sys.executable, "-m", "pytorch_fid", "--device", "cpu", "--num-workers", "0"]
+        + ["--save-stats", str(folder), str(target)],
+        env={**os.environ, "TORCH_HOME": str(hub), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        check=True,
+    )
+    with np.load(target) as file:
+        return file["mu"], file["sigma"]
+
+
 def test_equal_to_the_pytorch_fid_program(hub: Path, tmp_path: Path) -> None:
+    """The program's statistics, and its distance on the subspace that the images span.
+
+    The distance does not change by the rotation to that subspace, while the program's own
+    matrix square root of the full 2048 features takes a minute.
+    """
     rng = np.random.default_rng(3)
     spec = DataSpec("fake", "image", (1, 28, 28), 256)
-    bright = rng.integers(0, 256, (24, 784), dtype=np.uint8)
-    dark = (rng.integers(0, 256, (24, 784)) * rng.random((24, 1)) ** 2).astype(np.uint8)
+    bright = rng.integers(0, 256, (16, 784), dtype=np.uint8)
+    dark = (rng.integers(0, 256, (16, 784)) * rng.random((16, 1)) ** 2).astype(np.uint8)
     data = Data(spec, {"train": bright, "validation": bright, "test": bright})
     save_images(bright, spec, tmp_path / "bright")
     save_images(dark, spec, tmp_path / "dark")
-    program = subprocess.run(
-        [sys.executable, "-m", "pytorch_fid", "--device", "cpu", "--num-workers", "0"]
-        + [str(tmp_path / "bright"), str(tmp_path / "dark")],
-        env={**os.environ, "TORCH_HOME": str(hub), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    expected = float(program.stdout.split("FID:")[1])
+    mean1, cov1 = program_statistics(tmp_path / "bright", hub)
+    mean2, cov2 = program_statistics(tmp_path / "dark", hub)
+    basis = np.linalg.eigh(cov1 + cov2)[1][:, -30:]
+    expected = calculate_frechet_distance(
+        np.zeros(30), basis.T @ cov1 @ basis, np.zeros(30), basis.T @ cov2 @ basis
+    ) + float((mean1 - mean2) @ (mean1 - mean2))
 
     weights = hub / "hub" / "checkpoints" / WEIGHTS_NAME
-    metric = FrechetInception(samples=24, weights=str(weights))
+    metric = FrechetInception(samples=16, weights=str(weights))
     reference = metric.reference(data)
-    assert reference["mean"].shape == (2048,)
+    assert reference["mean"] == pytest.approx(mean1, rel=1e-4, abs=1e-5 * abs(mean1).max())
     samples = {"final": dark, "final_confined": bright}
     scores = list(metric.scores(trained(data, samples), reference))
     assert [score.metric for score in scores] == ["fid_inception", "fid_inception_confined"]

@@ -44,9 +44,7 @@ def identity(variant: str, seed: int, dataset: str = "helix", status: str = "ok"
 
 
 def score(metric: str, value: float, split: str = "test", epoch: int | None = None) -> Any:
-    return SimpleNamespace(
-        metric=metric, value=value, unit="nats", n=7, split=split, epoch=epoch
-    )
+    return SimpleNamespace(metric=metric, value=value, unit="nats", n=7, split=split, epoch=epoch)
 
 
 def table(

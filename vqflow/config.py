@@ -297,7 +297,7 @@ class Config(_Strict):
         }
 
 
-def parse(raw: Mapping[str, Any]) -> Config:
+def parse_config(raw: Mapping[str, Any]) -> Config:
     """Checks a configuration.
 
     Args:

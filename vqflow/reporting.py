@@ -30,6 +30,8 @@ RUNTIME_COLUMNS = [
 
 def make_tables(
     config: Mapping[str, Any],
+    datasets: Sequence[str],
+    variants: Sequence[str],
     baselines: Mapping[str, str],
     metrics: Sequence[str],
     provenances: Sequence[str],
@@ -39,6 +41,8 @@ def make_tables(
 
     Args:
         config: The whole configuration, which is written beside the tables.
+        datasets: The data sets, in the order of the tables' columns.
+        variants: The variants, in the order of the tables' rows.
         baselines: variant -> the variant that it is compared with.
         metrics: The tables of scores, one per data set and variant.
         provenances: The provenance of every trained flow, at
@@ -51,8 +55,8 @@ def make_tables(
     for name, table in (("metrics", scores), ("summary", summary), ("runtime", runtimes(provenances))):
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
-    write_text(outputs["markdown"], summary_markdown(summary))
-    write_text(outputs["latex"], summary_latex(summary))
+    write_text(outputs["markdown"], summary_markdown(summary, variants, datasets))
+    write_text(outputs["latex"], summary_latex(summary, variants, datasets))
     write_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
     write_json(outputs["provenance"], provenance(run=config["run"]))
 

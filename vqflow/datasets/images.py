@@ -205,12 +205,13 @@ class MNIST(ImageSet):
             getattr(torchvision.datasets, type(self).__name__)(root, download=True)
 
     def _advice(self, folder: Path, error: Exception) -> str:
+        name, faults = type(self).__name__, "; ".join(_faults(folder, self.MD5))
         reason = " ".join(str(error).split()) or type(error).__name__
         return (
-            f"{type(self).__name__}: {'; '.join(_faults(folder, self.MD5))}; and the download failed "
-            f"({reason}). Put the four files {', '.join(RAW_FILES)} (or their .gz archives) "
-            f"into {folder.absolute()}, or name the folder that holds {type(self).__name__}/raw "
-            "by the environment variable VQFLOW_DATA or the configuration key data_root"
+            f"{name}: in '{folder.absolute()}' {faults}; and the download failed ({reason}). "
+            f"Put the four files {', '.join(RAW_FILES)} (or their .gz archives) there, or name "
+            f"the folder that holds {name}/raw by the environment variable VQFLOW_DATA or the "
+            "configuration key data_root"
         )
 
 
@@ -236,13 +237,13 @@ def _faults(folder: Path, md5: dict[str, str]) -> list[str]:
         path, header = folder / file, _header(shape)
         size = len(header) + int(np.prod(shape))
         if not path.is_file():
-            faults.append(f"no file '{path}'")
+            faults.append(f"{file} is absent")
         elif path.stat().st_size != size:
-            faults.append(f"'{path}' has {path.stat().st_size} bytes, expected {size}")
+            faults.append(f"{file} has {path.stat().st_size} bytes, expected {size}")
         elif np.fromfile(path, dtype=np.uint8, count=len(header)).tobytes() != header:
-            faults.append(f"'{path}' is no IDX file of shape {shape}")
+            faults.append(f"{file} is no IDX file of shape {shape}")
         elif file in md5 and _md5(path) != md5[file]:
-            faults.append(f"'{path}' is damaged (MD5 sum {_md5(path)}, expected {md5[file]})")
+            faults.append(f"{file} is damaged (MD5 sum {_md5(path)}, expected {md5[file]})")
     return faults
 
 

@@ -28,6 +28,7 @@ from vqflow.figures.style import WIDTH, label, theme
 Charts = NDArray[np.integer[Any]]
 
 _LIGHTNESS = (0.62, 0.42, 0.75)
+_SPARE_HUES = 6
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class AtlasPanel:
         samples: Samples of the model, (m, D).
         sample_charts: The chart that each sample was drawn from, (m,).
         leak: Probability that a chart's sample lies outside its region, in [0, 1];
-            ``None`` where it is not known.
+            ``None`` or NaN where it is not known.
     """
 
     points: Points
@@ -89,17 +90,20 @@ def draw(panels: dict[str, AtlasPanel]) -> Figure:
     in_rows = count <= 2
     size = 2.6 if in_rows else min((WIDTH - 0.3) / count, 2.3)
     shape = (count, 2) if in_rows else (2, count)
-    flat = all(panel.points.shape[1] == 3 for panel in panels.values())
-    height = size * (FLAT if flat else 1.0)
-    figure = Figure(figsize=(size * shape[1] + 0.3, height * shape[0] + 0.55), layout="constrained")
-    grid = figure.add_gridspec(*shape)
+    spatial = [panel.points.shape[1] == 3 for panel in panels.values()]
+    flat = in_rows or all(spatial)
+    shares = [FLAT if deep else 1.0 for deep in (spatial if in_rows else [all(spatial)] * 2)]
+    figure = Figure(
+        figsize=(size * shape[1] + 0.3, size * sum(shares) + 0.55), layout="constrained"
+    )
+    grid = figure.add_gridspec(*shape, height_ratios=shares)
     for turn, (dataset, panel) in enumerate(panels.items()):
         view = {"projection": "3d"} if panel.points.shape[1] == 3 else {}
         cells = (grid[turn, 0], grid[turn, 1]) if in_rows else (grid[0, turn], grid[1, turn])
         left, right = (figure.add_subplot(cell, **view) for cell in cells)
         _draw_pair(left, right, panel, dataset, 0.55 * size, flat)
         charts = f"{len(panel.centres)} chart" + ("s" if len(panel.centres) != 1 else "")
-        leak = "" if panel.leak is None else f", leak {panel.leak:.1%}"
+        leak = "" if panel.leak is None or panel.leak != panel.leak else f", leak {panel.leak:.1%}"
         if in_rows:
             left.set_title(f"{label(dataset)}: data, {charts}", pad=3)
             right.set_title(f"{label(dataset)}: samples{leak}", pad=3)
@@ -192,9 +196,10 @@ def chart_colours(centres: Points) -> NDArray[np.float64]:
         Red, green and blue, (K, 3), each in [0, 1].
     """
     count = len(centres)
+    hues = -(-count // len(_LIGHTNESS)) + _SPARE_HUES
     palette = np.concatenate(
         [
-            sns.husl_palette(-(-count // 3), h=0.02 + 0.31 * turn / count, s=0.95, l=lightness)
+            sns.husl_palette(hues, h=0.02 + 0.31 * turn / hues, s=0.95, l=lightness)
             for turn, lightness in enumerate(_LIGHTNESS)
         ]
     )

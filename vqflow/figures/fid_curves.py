@@ -83,6 +83,7 @@ def _note_diverged(panel: Axes, counts: dict[str, int]) -> None:
 
 def _title(dataset: str, rows: pd.DataFrame, metric: str) -> str:
     """The data set's name, and below it what the metric was computed from."""
+    rows = rows[rows["value"].notna()]
     if rows.empty:
         return label(dataset)
     samples = "confined samples" if metric.endswith("_confined") else "samples"

@@ -170,7 +170,7 @@ def note_outside(panel: Axes, share: float) -> None:
     """Writes the share of points that lie outside of the panel, where there are any."""
     if share > 0:
         text = f"{share:.1%}" if share >= 0.001 else "< 0.1%"
-        note(panel, f"{text} outside", y=-0.05)
+        note(panel, f"{text} outside", y=-0.05 if hasattr(panel, "zaxis") else 0.02)
 
 
 def numbers(column: pd.Series[Any]) -> pd.Series[float]:

@@ -135,7 +135,8 @@ class FrechetClassifier(FrechetDistance):
     @staticmethod
     def classifier(spec: DataSpec, reference: Reference) -> Classifier:
         """Gives the trained classifier, on the CPU, from what :meth:`prepare` gave."""
-        network = Classifier(spec.shape, int(reference["classes"]))
+        with torch.random.fork_rng(devices=[]):
+            network = Classifier(spec.shape, int(reference["classes"]))
         network.load_state_dict(
             {
                 key.removeprefix(_WEIGHTS): torch.from_numpy(np.array(value))

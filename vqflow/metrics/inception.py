@@ -97,7 +97,10 @@ def load_network(path: Path) -> inception.InceptionV3:
     pytorch-fid takes no path, so its download function is replaced while it builds.
     """
     weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    with mock.patch.object(inception, "load_state_dict_from_url", lambda *_, **__: weights):
+    with (
+        torch.random.fork_rng(devices=[]),
+        mock.patch.object(inception, "load_state_dict_from_url", lambda *_, **__: weights),
+    ):
         return inception.InceptionV3().eval()
 
 

@@ -12,6 +12,8 @@ rule fit_atlas:
         f"{LOGS}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: atlas_threads
     resources:
         mem_mb=3000,

@@ -1,10 +1,12 @@
 from vqflow.components import ConfigError
-from vqflow.config import STAGE_VERSIONS, canonical, data_root, dump, parse
+from vqflow.config import STAGE_VERSIONS, canonical, data_root, dump, parse_config
 
 if "benchmarks" not in config:
-    raise WorkflowError("no run is chosen: add --configfile config/demo.yaml, or another run's")
+    raise WorkflowError(
+        "no run is chosen: add --configfile config/demo.yaml, or another run's"
+    )
 try:
-    CONFIG = parse(config)
+    CONFIG = parse_config(config)
 except ConfigError as error:
     raise WorkflowError(f"mistakes in the configuration:\n{error}")
 
@@ -43,7 +45,10 @@ def preflight_params(wildcards):
                 for (_, variant), setting in sorted(SETTINGS.items())
             ],
             "metrics": {
-                dataset: [named(m, CONFIG.metrics[m]) for m in CONFIG.selected_metrics(dataset)]
+                dataset: [
+                    named(m, CONFIG.metrics[m])
+                    for m in CONFIG.selected_metrics(dataset)
+                ]
                 for dataset in datasets
             },
         },
@@ -99,7 +104,9 @@ def metric_entries(names):
 
 
 def reference_params(wildcards):
-    return stage("reference", metric_entries(CONFIG.selected_metrics(wildcards.dataset)))
+    return stage(
+        "reference", metric_entries(CONFIG.selected_metrics(wildcards.dataset))
+    )
 
 
 def evaluate_params(wildcards):
@@ -153,9 +160,13 @@ def figure_files():
     ]
     names += [f"fid_curves-{metric}" for metric in fid_metrics()]
     names += [
-        name for name in ("likelihood", "training_curves") if CONFIG.figure_datasets(name)
+        name
+        for name in ("likelihood", "training_curves")
+        if CONFIG.figure_datasets(name)
     ]
-    return [f"{RUN}/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")]
+    return [
+        f"{RUN}/figures/{name}.{suffix}" for name in names for suffix in ("png", "pdf")
+    ]
 
 
 def fid_metrics():
@@ -192,7 +203,15 @@ def figure_data(figure):
 
 
 def tables_params(wildcards):
-    return stage("report", {"config": dump(CONFIG), "baselines": CONFIG.baselines()})
+    return stage(
+        "report",
+        {
+            "config": dump(CONFIG),
+            "datasets": CONFIG.selected_datasets(),
+            "variants": CONFIG.selected_variants(),
+            "baselines": CONFIG.baselines(),
+        },
+    )
 
 
 def gallery_cells(wildcards):
@@ -230,7 +249,9 @@ def atlas_figure_params(wildcards):
 def training_keys():
     return [
         (dataset, variant, SETTINGS[dataset, variant].flow_name, seed)
-        for dataset, variant in figure_cells("training_curves", CONFIG.selected_variants())
+        for dataset, variant in figure_cells(
+            "training_curves", CONFIG.selected_variants()
+        )
         for seed in CONFIG.seeds
     ]
 
@@ -244,7 +265,11 @@ def training_histories():
 
 def grid_cells(wildcards):
     family = CONFIG.families()[wildcards.family]
-    return [(wildcards.dataset, name) for name in family if (wildcards.dataset, name) in SETTINGS]
+    return [
+        (wildcards.dataset, name)
+        for name in family
+        if (wildcards.dataset, name) in SETTINGS
+    ]
 
 
 def grid_samples(wildcards):

@@ -4,6 +4,8 @@ rule preflight:
         f"{RUN}/preflight.txt",
     log:
         f"{LOGS}/preflight.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=5,
@@ -22,6 +24,8 @@ rule prepare_data:
         f"{RUN}/data/{{dataset}}.npz",
     log:
         f"{LOGS}/data/{{dataset}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,

@@ -8,6 +8,8 @@ rule make_reference:
         f"{LOGS}/references/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/references/{{dataset}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=6000,
         runtime=120,
@@ -33,6 +35,8 @@ rule evaluate:
         f"{LOGS}/metrics/{{dataset}}/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/metrics/{{dataset}}/{{variant}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=6000,
         runtime=240,

@@ -17,6 +17,8 @@ rule train_flow:
         f"{LOGS}/flows/{{dataset}}/{{variant}}/seed{{seed}}.log",
     benchmark:
         f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/seed{{seed}}.tsv"
+    conda:
+        "../../envs/environment.yaml"
     threads: flow_threads
     resources:
         mem_mb=6000,

@@ -16,6 +16,8 @@ rule make_tables:
         config=f"{RUN}/config.yaml",
     log:
         f"{LOGS}/tables.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -40,6 +42,8 @@ rule plot_toy_gallery:
         pdf=f"{RUN}/figures/toy_gallery-{{family}}.pdf",
     log:
         f"{LOGS}/figures/toy_gallery-{{family}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -66,6 +70,8 @@ rule plot_atlas:
         pdf=f"{RUN}/figures/atlas-{{variant}}.pdf",
     log:
         f"{LOGS}/figures/atlas-{{variant}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -89,6 +95,8 @@ rule plot_fid_curves:
         pdf=f"{RUN}/figures/fid_curves-{{metric}}.pdf",
     log:
         f"{LOGS}/figures/fid_curves-{{metric}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -112,6 +120,8 @@ rule plot_likelihood:
         pdf=f"{RUN}/figures/likelihood.pdf",
     log:
         f"{LOGS}/figures/likelihood.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -135,6 +145,8 @@ rule plot_training_curves:
         pdf=f"{RUN}/figures/training_curves.pdf",
     log:
         f"{LOGS}/figures/training_curves.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -159,6 +171,8 @@ rule plot_sample_grid:
         pdf=f"{RUN}/figures/sample_grid-{{dataset}}-{{family}}.pdf",
     log:
         f"{LOGS}/figures/sample_grid-{{dataset}}-{{family}}.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=10,

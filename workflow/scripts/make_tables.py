@@ -4,10 +4,8 @@ from vqflow.logs import read_stage, start_job
 from vqflow.reporting import make_tables
 
 start_job(snakemake.log[0])
-stage = read_stage(snakemake.params)
 make_tables(
-    stage["config"],
-    stage["baselines"],
+    **read_stage(snakemake.params),
     metrics=snakemake.input.metrics,
     provenances=snakemake.input.provenance,
     outputs={name: Path(path) for name, path in snakemake.output.items()},

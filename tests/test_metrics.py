@@ -1,0 +1,367 @@
+"""Likelihood, ceiling, KDE and chart metrics, on fakes whose answers are known."""
+
+from __future__ import annotations
+
+import logging
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal, norm
+from sklearn.neighbors import KernelDensity
+
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.metrics.charts import Charts, perplexity
+from vqflow.metrics.kde import KDELogLikelihood, choose_bandwidth, log_density
+from vqflow.metrics.likelihood import Ceiling, LogLikelihood, bits_per_dim
+
+SPLITS = ("train", "validation", "test")
+
+
+class FakePreprocessing:
+    """Dequantises as the real one: (pixel + noise) / levels, vectors cast only."""
+
+    def __init__(self, spec: DataSpec) -> None:
+        self.levels = spec.levels
+
+    def dequantise(
+        self, points: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        if self.levels is None:
+            return points.to(torch.float64)
+        noise = torch.rand(points.shape, generator=generator, dtype=torch.float64)
+        return (points + noise) / self.levels
+
+
+class FakeModel:
+    """A standard normal density, less 1 nat for ``covering`` and plus 0.5 for ``confined``."""
+
+    offsets = {"all": 0.0, "covering": -1.0, "confined": 0.5}
+
+    def __init__(self, data: Data, shift: float = 0.0, atlas: Any = None) -> None:
+        self.preprocessing = FakePreprocessing(data.spec)
+        self.shift = shift
+        self.atlas = atlas
+        self.seen: list[torch.Tensor] = []
+
+    def log_prob(self, x: torch.Tensor, support: str = "all") -> torch.Tensor:
+        self.seen.append(x)
+        normaliser = 0.5 * x.shape[1] * math.log(2 * math.pi)
+        return -0.5 * x.square().sum(1) - normaliser + self.offsets[support] + self.shift
+
+    def leak(self) -> float:
+        return 0.125
+
+
+def gaussian_data(n: int = 400, features: int = 3, exact: bool = True) -> Data:
+    rng = np.random.default_rng(0)
+    points = {name: rng.normal(size=(n, features)) for name in SPLITS}
+    density = {name: norm.logpdf(x).sum(1) for name, x in points.items()} if exact else {}
+    return Data(DataSpec("blob", "vector", (features,)), points, log_density=density)
+
+
+def image_data() -> Data:
+    rng = np.random.default_rng(0)
+    points = {name: rng.integers(0, 17, (50, 4), dtype=np.uint8) for name in SPLITS}
+    return Data(DataSpec("tiles", "image", (1, 2, 2), 17), points)
+
+
+def trained(data: Data, model: Any = None, **samples: np.ndarray) -> Any:
+    return SimpleNamespace(data=data, model=model or FakeModel(data), samples=samples)
+
+
+def by_name(scores: Any) -> dict[tuple[str, str], Any]:
+    found = {(score.metric, score.split): score for score in scores}
+    return found
+
+
+# Likelihood
+
+
+def test_log_likelihood_per_support_and_split() -> None:
+    data = gaussian_data()
+    scores = by_name(LogLikelihood().scores(trained(data), {}))
+    assert set(scores) == {
+        (f"log_likelihood_{support}", split)
+        for support in ("all", "covering", "confined")
+        for split in ("test", "validation")
+    }
+    for (metric, split), score in scores.items():
+        offset = FakeModel.offsets[metric.removeprefix("log_likelihood_")]
+        expected = data.log_density[split].mean() + offset
+        assert score.value == pytest.approx(expected, rel=1e-12)
+        assert (score.unit, score.n, score.epoch) == ("nats", 400, None)
+
+
+def test_images_get_the_median_and_bits_per_dim() -> None:
+    data = image_data()
+    run = trained(data)
+    metric = LogLikelihood(supports=["all", "covering"], splits=["test"])
+    scores = by_name(metric.scores(run, {}))
+    assert {name for name, _ in scores} == {
+        "log_likelihood_all",
+        "log_likelihood_all_median",
+        "bits_per_dim",
+        "log_likelihood_covering",
+    }
+    values = FakeModel(data).log_prob(run.model.seen[0]).numpy()
+    assert scores["log_likelihood_all_median", "test"].value == pytest.approx(np.median(values))
+    bits = scores["bits_per_dim", "test"]
+    assert bits.value == pytest.approx(-values.mean() / (4 * math.log(2)) + math.log2(17))
+    assert (bits.unit, bits.n) == ("bits/dim", 50)
+
+
+def test_bits_per_dim_of_known_densities() -> None:
+    assert bits_per_dim(0.0, 784, 256) == 8  # uniform on [0, 1)^D: every pixel costs 8 bits
+    assert bits_per_dim(784 * math.log(256), 784, 256) == pytest.approx(0, abs=1e-12)
+
+
+def test_dequantisation_is_repeatable_and_differs_between_splits() -> None:
+    data = image_data()
+    same = Data(data.spec, {name: data.points["test"] for name in SPLITS})
+    run = trained(same)
+    metric = LogLikelihood(supports=["all"])
+    first = list(metric.scores(run, {}))
+    assert first == list(metric.scores(run, {}))
+    test, validation = run.model.seen[:2]
+    assert not torch.equal(test, validation)
+    assert torch.equal((test * 17).floor().to(torch.uint8), torch.from_numpy(same.points["test"]))
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf, math.inf])
+def test_a_density_that_is_not_finite_is_an_error(bad: float) -> None:
+    data = gaussian_data()
+    model = FakeModel(data)
+    honest = model.log_prob
+
+    def broken(x: torch.Tensor, support: str = "all") -> torch.Tensor:
+        values = honest(x, support)
+        values[:3] = bad
+        return values
+
+    model.log_prob = broken  # type: ignore[method-assign]
+    with pytest.raises(
+        RuntimeError,
+        match="data set 'blob', metric 'log_likelihood_all', split 'test': 3 of 400 log-densities",
+    ):
+        list(LogLikelihood().scores(trained(data, model), {}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"supports": ["al"]}, r"supports: got \['al'\], allowed: a list out of all, covering"),
+        ({"supports": []}, "supports: got"),
+        ({"supports": "all"}, "supports: got 'all'"),
+        ({"splits": ["test", "test"]}, "splits: got"),
+        ({"splits": ["dev"]}, "allowed: a list out of train, validation, test"),
+    ],
+)
+def test_wrong_likelihood_settings_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LogLikelihood(**arguments)
+
+
+# Ceiling
+
+
+def test_ceiling_gap_is_a_divergence() -> None:
+    data = gaussian_data(n=4000)
+    model = FakeModel(data)
+    model.log_prob = lambda x, support="all": torch.from_numpy(  # type: ignore[method-assign]
+        norm.logpdf(x.numpy(), scale=2).sum(1)
+    )
+    scores = by_name(Ceiling().scores(trained(data, model), {}))
+    ceiling, gap, error = (
+        scores[name, "test"].value
+        for name in ("ceiling", "ceiling_gap", "ceiling_gap_standard_error")
+    )
+    assert ceiling == pytest.approx(data.log_density["test"].mean(), rel=1e-12)
+    divergence = 3 * (math.log(2) + 1 / 8 - 1 / 2)  # KL(N(0, 1) || N(0, 4)) in 3 dimensions
+    assert gap == pytest.approx(divergence, abs=4 * error)
+    spread = 3 / 8 * math.sqrt(2 / 3)  # standard deviation of 3/8 times chi-square over 3 ...
+    assert error == pytest.approx(spread * math.sqrt(3) * math.sqrt(3 / 3) / math.sqrt(4000), rel=1)
+
+
+def test_the_exact_model_has_no_gap() -> None:
+    data = gaussian_data()
+    gap = by_name(Ceiling().scores(trained(data), {}))["ceiling_gap", "test"]
+    assert gap.value == pytest.approx(0, abs=1e-12)
+
+
+def test_above_the_ceiling_is_an_error() -> None:
+    data = gaussian_data()
+    with pytest.raises(RuntimeError, match="'blob', metric 'ceiling_gap'.* 0.1000 nats above"):
+        list(Ceiling().scores(trained(data, FakeModel(data, shift=0.1)), {}))
+
+
+def test_chance_above_the_ceiling_is_allowed() -> None:
+    data = gaussian_data()
+    model = FakeModel(data)
+    noise = torch.from_numpy(np.random.default_rng(1).normal(0.02, 1.0, 400))
+    honest = model.log_prob
+    model.log_prob = lambda x, support="all": honest(x) + noise  # type: ignore[method-assign]
+    scores = by_name(Ceiling().scores(trained(data, model), {}))
+    error = scores["ceiling_gap_standard_error", "test"].value
+    assert error == pytest.approx(noise.std().item() / 20, rel=1e-12)
+
+
+def test_no_ceiling_without_an_exact_density() -> None:
+    assert list(Ceiling().scores(trained(gaussian_data(exact=False)), {})) == []
+
+
+# KDE
+
+
+def test_kde_equals_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    points, x = rng.normal(size=(300, 3)), rng.normal(size=(200, 3))
+    peer = KernelDensity(bandwidth=0.2, rtol=0, atol=1e-300).fit(points)
+    assert log_density(x, points, 0.2) == pytest.approx(peer.score_samples(x), rel=1e-9)
+
+
+def test_kde_is_exact_and_finite_far_away() -> None:
+    points = np.zeros((10, 2))
+    x = np.array([[1e6, 0.0], [0.0, 0.0]])
+    expected = multivariate_normal([0, 0], 0.01**2 * np.eye(2)).logpdf(x)
+    assert expected[0] < -1e15
+    assert log_density(x, points, 0.01) == pytest.approx(expected, rel=1e-12)
+
+
+def test_kde_in_chunks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    points, x = rng.normal(size=(30, 3)), rng.normal(size=(20, 3))
+    whole = log_density(x, points, 0.3), choose_bandwidth(points, np.geomspace(0.1, 2, 9), 3, 0)
+    monkeypatch.setattr("vqflow.metrics.kde._CHUNK_ELEMENTS", 70)
+    assert log_density(x, points, 0.3) == pytest.approx(whole[0], rel=1e-14)
+    assert choose_bandwidth(points, np.geomspace(0.1, 2, 9), 3, 0) == pytest.approx(
+        whole[1], rel=1e-10
+    )
+
+
+def test_bandwidth_is_at_the_maximum_of_the_cross_validated_likelihood() -> None:
+    points = np.random.default_rng(3).normal(size=(120, 2))
+    chosen = choose_bandwidth(points, np.geomspace(0.05, 3, 10), folds=4, seed=7)
+    folds = np.array_split(np.random.default_rng(7).permutation(120), 4)
+
+    def likelihood(bandwidth: float) -> float:
+        return sum(
+            float(
+                KernelDensity(bandwidth=bandwidth)
+                .fit(np.delete(points, fold, 0))
+                .score(points[fold])
+            )
+            for fold in folds
+        )
+
+    fine = np.geomspace(0.05, 3, 400)
+    best = fine[np.argmax([likelihood(width) for width in fine])]
+    assert chosen == pytest.approx(best, rel=0.025)
+
+
+def test_kde_scores_both_samplers_on_the_asked_number() -> None:
+    data = gaussian_data()
+    metric = KDELogLikelihood(samples=100, highest=1.0)
+    reference = metric.reference(data)
+    rng = np.random.default_rng(4)
+    near, far = (rng.normal(0, scale, (150, 3)).astype(np.float32) for scale in (1, 30))
+    plain, confined = metric.scores(trained(data, final=far, final_confined=near), reference)
+    assert (plain.metric, plain.n, plain.split) == ("kde_log_likelihood", 100, "train")
+    assert (confined.metric, confined.unit) == ("kde_log_likelihood_confined", "nats")
+    width = float(reference["bandwidth"])
+    expected = log_density(near[:100].astype(float), data.points["train"], width).mean()
+    assert confined.value == pytest.approx(expected, rel=1e-12)
+    assert -math.inf < plain.value < -100 < confined.value
+
+
+def test_kde_is_unaffected_by_units() -> None:
+    points = gaussian_data().points
+    widths = [
+        float(
+            KDELogLikelihood(samples=5, highest=1.0).reference(
+                Data(DataSpec("blob", "vector", (3,)), {key: x * unit for key, x in points.items()})
+            )["bandwidth"]
+        )
+        for unit in (1.0, 1000.0)
+    ]
+    assert widths[1] == pytest.approx(1000 * widths[0], rel=1e-6)
+
+
+def test_a_bandwidth_at_the_grid_s_end_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        reference = KDELogLikelihood(lowest=0.001, highest=0.01).reference(gaussian_data())
+    assert float(reference["bandwidth"]) == pytest.approx(0.01, rel=0.1)
+    assert "an end of the grid" in caplog.text
+
+
+def test_kde_refuses_what_it_cannot_score() -> None:
+    data = gaussian_data()
+    metric = KDELogLikelihood(samples=100)
+    reference = {"bandwidth": np.array(0.1), "points": data.points["train"]}
+    few = np.zeros((99, 3), dtype=np.float32)
+    with pytest.raises(RuntimeError, match="99 samples in 'final', 100 are needed"):
+        list(metric.scores(trained(data, final=few, final_confined=few), reference))
+    bad = np.zeros((100, 3), dtype=np.float32)
+    bad[:2, 0] = np.inf
+    with pytest.raises(RuntimeError, match="2 of 100 samples are not finite"):
+        list(metric.scores(trained(data, final=bad, final_confined=bad), reference))
+    with pytest.raises(ValueError, match="'tiles'.*got images, allowed: vectors"):
+        metric.reference(image_data())
+    flat = Data(DataSpec("flat", "vector", (1,)), {name: np.ones((9, 1)) for name in SPLITS})
+    with pytest.raises(ValueError, match="all training points are equal"):
+        metric.reference(flat)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"samples": 0}, {"lowest": 0.5, "highest": 0.1}, {"lowest": 0.0}, {"count": 2}, {"folds": 1}],
+)
+def test_wrong_kde_settings_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(arguments))}.*: got"):
+        KDELogLikelihood(**arguments)
+
+
+# Charts
+
+
+class HalfPlanes:
+    """Four charts by the first coordinate: chart k is nearest on (k - 0.5, k + 0.5)."""
+
+    charts = 4
+
+    def distances(self, x: torch.Tensor) -> torch.Tensor:
+        return (x[:, :1] - torch.arange(4)).abs()
+
+    def covering(self, x: torch.Tensor) -> torch.Tensor:
+        return self.distances(x) < 0.75
+
+    def nearest(self, x: torch.Tensor) -> torch.Tensor:
+        return self.distances(x).argmin(1)
+
+
+def test_charts_by_hand() -> None:
+    points = {
+        "train": np.array([[0.0], [0.1], [1.0], [1.1]]),
+        "validation": np.zeros((1, 1)),
+        "test": np.array([[0.0], [0.5], [1.5]]),
+    }
+    data = Data(DataSpec("line", "vector", (1,)), points)
+    model = FakeModel(data, atlas=HalfPlanes())
+    scores = {score.metric: score for score in Charts().scores(trained(data, model), {})}
+    assert list(scores) == ["leak", "charts_per_point", "perplexity", "charts"]
+    assert (scores["leak"].value, scores["leak"].n) == (0.125, 4)
+    assert scores["charts_per_point"].value == pytest.approx(5 / 3, rel=1e-15)
+    assert (scores["charts_per_point"].n, scores["charts_per_point"].split) == (3, "test")
+    assert scores["perplexity"].value == pytest.approx(2, rel=1e-15)
+    assert (scores["perplexity"].n, scores["perplexity"].split) == (4, "train")
+    assert scores["charts"].value == 4
+    assert {score.unit for score in scores.values()} == {""}
+
+
+def test_perplexity_bounds() -> None:
+    assert perplexity(np.zeros(10, dtype=int)) == 1
+    assert perplexity(np.arange(8)) == pytest.approx(8, rel=1e-14)
+    assert 1 < perplexity(np.array([0, 0, 0, 1])) < 2

@@ -1,0 +1,23 @@
+"""Printing a run's summary and the paths of its tables and figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def show(run: Path) -> str:
+    """Gives the summary table of a run and the paths of what it made.
+
+    Raises:
+        FileNotFoundError: If the run has no tables yet.
+    """
+    summary = (run / "tables" / "summary.md").read_text(encoding="utf-8")
+    tables = sorted(str(path) for path in (run / "tables").iterdir())
+    figures = sorted(str(path) for path in (run / "figures").glob("*.png"))
+    lines = [summary, "Tables:", *tables, "", "Figures (each also as PDF):", *figures]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(show(Path(sys.argv[1])))
