@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import i0e, log_ndtr
 
-from vqflow.datasets.curves import Curve, join
+from vqflow.datasets.curves import Curve, Floats, join
 
 LINE = Curve(join(lambda t: t, np.zeros_like), start=0.0, stop=1.0, speed=1.0, acceleration=0.0)
 CIRCLE = Curve(join(np.cos, np.sin), start=0.0, stop=2 * np.pi, speed=1.0, acceleration=1.0)
@@ -15,11 +15,11 @@ reach = st.sampled_from([1e-3, 0.1, 1.0, 3.0, 100.0, 1e5])
 noises = st.sampled_from([1e-3, 1e-2, 0.1, 1.0, 10.0])
 
 
-def gaussian(x: np.ndarray, noise: float) -> np.ndarray:
-    return -(x**2) / (2 * noise**2) - np.log(2 * np.pi * noise**2) / 2
+def gaussian(x: Floats, noise: float) -> Floats:
+    return np.asarray(-(x**2) / (2 * noise**2) - np.log(2 * np.pi * noise**2) / 2)
 
 
-def points(scale: float, seed: int) -> np.ndarray:
+def points(scale: float, seed: int) -> Floats:
     return scale * np.random.default_rng(seed).standard_normal((20, 2))
 
 

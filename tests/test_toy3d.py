@@ -3,7 +3,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,18 @@ from vqflow.datasets.toy3d import (
 Floats = NDArray[np.float64]
 
 
-def concrete(cls: type[Toy3D]) -> Iterator[type[Toy3D]]:
-    for child in cls.__subclasses__():
+def leaves(cls: type) -> Iterator[type[Toy3D]]:
+    children: list[type[Toy3D]] = cls.__subclasses__()
+    for child in children:
         if not inspect.isabstract(child):
             yield child
-        yield from concrete(child)
+        yield from leaves(child)
 
 
-SETS = sorted(concrete(Toy3D), key=lambda cls: cls.__name__)
+SETS = sorted(leaves(Toy3D), key=lambda cls: cls.__name__)
 every_set = pytest.mark.parametrize("cls", SETS)
 
-CURVES = {
+CURVES: dict[type[Toy3D], list[Callable[[Floats], tuple[Floats, Floats, Floats]]]] = {
     Helix: [lambda t: (t / np.pi - 4.5, np.cos(t), np.sin(t))],
     Knotted: [
         lambda t: (
@@ -65,7 +66,7 @@ def panels(edges: Floats, order: int = 12) -> tuple[Floats, Floats]:
 
 
 def quadrature(cls: type[Toy3D]) -> tuple[Floats, Floats]:
-    """Nodes (M, 3) on the manifold and their probabilities (M,), written from the design's table."""
+    """Nodes (M, 3) on the manifold and their probabilities (M,)."""
     if cls is Spherical:
         z, weights = np.polynomial.legendre.leggauss(700)
         angle = np.arange(1400) * 2 * np.pi / 1400
@@ -125,7 +126,8 @@ def test_density_integrates_to_one_and_has_the_moments_of_the_samples(cls: type[
     toy = cls(noise=noise)
     x = toy.sample(20_000, np.random.default_rng(0))
     step = 0.85 * noise
-    axes = [np.arange(low - 1.5, high + 1.5, step) for low, high in zip(x.min(0), x.max(0))]
+    bounds = zip(x.min(axis=0), x.max(axis=0), strict=True)
+    axes = [np.arange(low - 1.5, high + 1.5, step) for low, high in bounds]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     mass = np.exp(toy.log_density(grid)) * step**3
     assert mass.sum() == pytest.approx(1, abs=1e-7)
@@ -238,7 +240,7 @@ def test_bad_noise_is_refused(noise: float) -> None:
 @pytest.mark.parametrize("split", SPLITS)
 def test_bad_sizes_are_refused(split: str) -> None:
     with pytest.raises(ValueError, match=f"Knotted: n_{split} is 0, allowed"):
-        Knotted(**{f"n_{split}": 0})  # type: ignore[arg-type]
+        Knotted(**{f"n_{split}": 0})
 
 
 @every_set

@@ -195,10 +195,9 @@ class Atlas(nn.Module, ABC):
         if self.prior == "consistent":
             prior = consistent_prior(covering, prior)
         self.log_prior = prior.log().to(self.codes.dtype)
-        spread = self.codes.std(0, correction=0)
-        self.standard_codes = (self.codes - self.codes.mean(0)) / torch.where(
-            spread > 0, spread, torch.ones_like(spread)
-        )
+        centred = self.codes - self.codes.mean(0)
+        spread = centred.square().mean(0).sqrt()
+        self.standard_codes = centred / torch.where(spread > 0, spread, torch.ones_like(spread))
 
     def _load_from_state_dict(
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any

@@ -179,7 +179,10 @@ def _grid(
     datasets: Sequence[str],
     cell: Callable[[dict[str, Any]], Cell],
 ) -> dict[str, list[Cell]]:
-    found = {(row["dataset"], row["variant"]): row for row in part.to_dict("records")}
+    found = {
+        (row["dataset"], row["variant"]): {str(key): value for key, value in row.items()}
+        for row in part.to_dict("records")
+    }
     return {
         variant: [
             cell(found[dataset, variant]) if (dataset, variant) in found else Cell(_MISSING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,6 +63,7 @@ _INTEGERS = ("seed", "epoch", "n", "parameters", "atlas_parameters")
 _TEXTS = tuple(name for name in METRIC_COLUMNS if name not in (*_INTEGERS, "value"))
 _NUMBERS = {**dict.fromkeys(_INTEGERS, "Int64"), "value": "float64"}
 _ORDER = ["dataset", "variant", "seed", "metric", "split", "epoch", "unit"]
+_RUN = ["dataset", "variant", "seed"]
 _CELL = ["dataset", "metric", "unit", "split"]
 
 
@@ -157,15 +159,11 @@ def summarise(metrics: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFra
     """
     final = metrics[metrics["epoch"].isna()]
     good = final[(final["status"] != "diverged") & final["value"].notna()]
-    diverged = (
-        metrics[metrics["status"] == "diverged"]
-        .groupby(["dataset", "variant"])["seed"]
-        .nunique()
-        .to_dict()
-    )
+    lost_runs = metrics[metrics["status"] == "diverged"].drop_duplicates(_RUN)
+    diverged = Counter(zip(lost_runs["dataset"], lost_runs["variant"], strict=True))
     summary = []
-    for cell, group in good.groupby(_CELL, sort=True):
-        dataset, metric = str(cell[0]), str(cell[1])
+    for _, group in good.groupby(_CELL):
+        dataset, metric, unit, split = (str(group[name].iloc[0]) for name in _CELL)
         values = {
             str(variant): part.set_index("seed")["value"].sort_index()
             for variant, part in group.groupby("variant")
@@ -177,10 +175,13 @@ def summarise(metrics: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFra
             own = values.get(variant, _NONE)
             summary.append(
                 {
-                    **dict(zip(_CELL, cell, strict=True)),
+                    "dataset": dataset,
+                    "metric": metric,
+                    "unit": unit,
+                    "split": split,
                     "variant": variant,
                     "baseline": baseline,
-                    "n_diverged": diverged.get((dataset, variant), 0),
+                    "n_diverged": diverged[dataset, variant],
                     **_spread(own),
                     **_gain(metric, own, values.get(baseline, _NONE)),
                 }
@@ -192,7 +193,7 @@ def summarise(metrics: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFra
     return table.astype({**integers, **dict.fromkeys(numbers, "float64")})
 
 
-_NONE: pd.Series[float] = pd.Series([], index=pd.Index([], dtype="Int64"), dtype="float64")
+_NONE = pd.Series([], index=pd.Index([], dtype="Int64"), dtype="float64")
 
 
 def _table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:

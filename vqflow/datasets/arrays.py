@@ -51,6 +51,8 @@ class Arrays(Dataset):
         ValueError: If the arguments contradict one another or are out of their ranges.
     """
 
+    kind = "vector"
+
     def __init__(
         self,
         path: str | None = None,

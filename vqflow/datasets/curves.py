@@ -16,7 +16,8 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(8)
 COARSE_PANELS = 64
 MAX_HALVINGS = 36
 NEGLIGIBLE_NATS = 45.0
-CHUNK = 256
+ROUNDING = 4 * float(np.finfo(np.float64).eps)
+CHUNK = 128
 
 
 def join(*coordinates: Callable[[Floats], Floats]) -> Callable[[Floats], Floats]:
@@ -95,9 +96,10 @@ class Curve:
     ) -> tuple[NDArray[np.intp], Floats, Floats]:
         """Finds, for each point, the panels of t that matter to it, short enough for NODES.
 
-        Panels are halved until both the bend of the exponent over one (twice what it
-        departs from a straight line, at most) and its rise are small, and dropped once
-        everything on them is negligible beside the highest value found.
+        Panels are halved until the exponent over each is nearly straight and rises little,
+        and dropped once everything on them is negligible beside the highest value found.
+        Straightness is proven by the bounds of the derivatives down to panels of σ / 2;
+        below, for points far away, it is judged by the ends and the middle, to rounding.
 
         Returns:
             Index of the point, left and right end of each panel, (P,) each.
@@ -107,25 +109,28 @@ class Curve:
         lowest = np.zeros(len(base))
         finished = []
         for halvings in range(MAX_HALVINGS + 1):
-            at_left, at_right = excess(point, left), excess(point, right)
+            middle, width = (left + right) / 2, right - left
+            at_left, at_middle, at_right = (excess(point, t) for t in (left, middle, right))
             low, high = np.minimum(at_left, at_right), np.maximum(at_left, at_right)
-            np.minimum.at(lowest, point, low)
-            width = right - left
+            np.minimum.at(lowest, point, np.minimum(low, at_middle))
             farthest = np.sqrt(np.maximum(base[point] + high, 0)) + self.speed * width / 2
             bend = (self.speed**2 + self.acceleration * farthest) * width**2
-            drop = (low - lowest[point]) / (2 * noise**2)
-            keep = drop - bend / (8 * noise**2) < NEGLIGIBLE_NATS
-            rise = (high - low) / (2 * noise**2)
-            long = bend > (panel * noise) ** 2
-            steep = rise > panel * (3 + np.maximum(drop, 0) / 8)
+            drop = low - lowest[point]
+            keep = drop - bend / 4 < 2 * noise**2 * NEGLIGIBLE_NATS
+            rounding = ROUNDING * farthest * self.speed * (self.stop - self.start)
+            sag = np.abs(at_left + at_right - 2 * at_middle) - rounding
+            rise = high - low - rounding - np.maximum(drop, 0) * panel / 8
+            proven = bend <= (panel * noise) ** 2
+            short = self.speed * width <= panel * noise / 4
+            long = (sag > (panel * noise) ** 2 / 2) | ~(proven | short)
+            steep = rise > 6 * panel * noise**2
             split = keep & (long | steep) & (halvings < MAX_HALVINGS)
             done = keep & ~split
             finished.append((point[done], left[done], right[done]))
-            middle = (left + right)[split] / 2
             point = np.tile(point[split], 2)
             left, right = (
-                np.concatenate([left[split], middle]),
-                np.concatenate([middle, right[split]]),
+                np.concatenate([left[split], middle[split]]),
+                np.concatenate([middle[split], right[split]]),
             )
             if len(point) == 0:
                 break

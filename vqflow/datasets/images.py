@@ -42,6 +42,8 @@ class ImageSet(Dataset):
         ValueError: If a number is out of its range.
     """
 
+    kind = "image"
+
     def __init__(
         self,
         *,

@@ -10,7 +10,6 @@ from abc import abstractmethod
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import erfcx, log_ndtr, logsumexp
 
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
@@ -31,6 +30,8 @@ class Toy3D(Dataset):
     Raises:
         ValueError: If a number is out of its range.
     """
+
+    kind = "vector"
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Toy3D(Dataset):
     def _log_density(self, x: Floats) -> Floats:
         """Gives the log-density of finite points."""
 
-    def log_density(self, x: NDArray[np.floating]) -> Floats:
+    def log_density(self, x: Array) -> Floats:
         """Gives the exact log-density (N,), in nats, of the points x (N, 3).
 
         Raises:

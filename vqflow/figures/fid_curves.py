@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vqflow.figures.panels import datasets_of, diverged, legend, no_data, note, numbers, panel_grid
+from vqflow.figures.panels import diverged, legend, no_data, note, numbers, panel_grid
 from vqflow.figures.style import Stroke, label, strokes, theme
 
 _EXTRACTORS = {"fid_inception": "Inception features", "fid_classifier": "classifier features"}
@@ -22,9 +22,12 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
         metric: Name of a metric, such as ``"fid_classifier"``.
 
     Raises:
-        ValueError: If there are no rows of the metric.
+        ValueError: If the table is empty. A data set without the metric (its extractor's
+            weights could not be had, say) gets an empty panel.
     """
-    names = datasets_of(metrics, [metric])
+    if metrics.empty:
+        raise ValueError(f"fid_curves: no rows to draw {metric} from")
+    names = list(dict.fromkeys(metrics["dataset"]))
     rows = metrics[metrics["metric"] == metric]
     rows = rows.assign(
         epoch=numbers(rows["epoch"]),

@@ -33,10 +33,10 @@ class Charts(Metric):
         charts = int(atlas.charts)
         with torch.no_grad():
             test = points_of(run, "test")
-            overlap = sum(int(atlas.covering(part).sum()) for part in test.split(_CHUNK))
+            overlap = torch.cat([atlas.covering(part).sum(1) for part in torch.split(test, _CHUNK)])
             nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
         yield Score("leak", float(run.model.leak()), "", charts, "train")
-        yield Score("charts_per_point", overlap / len(test), "", len(test), "test")
+        yield Score("charts_per_point", float(overlap.double().mean()), "", len(test), "test")
         yield Score("perplexity", perplexity(nearest), "", len(nearest), "train")
         yield Score("charts", float(charts), "", len(nearest), "train")
 

@@ -173,6 +173,6 @@ def _accuracy(network: Classifier, data: Data, split: str) -> float:
     with torch.no_grad():
         predicted = [
             network(images).argmax(1)
-            for images in as_images(data.points[split], data.spec).split(1000)
+            for images in torch.split(as_images(data.points[split], data.spec), 1000)
         ]
     return float((torch.cat(predicted) == labels).double().mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -159,9 +160,8 @@ def choose_bandwidth(points: Floats, grid: Floats, folds: int, seed: int) -> flo
             for start in range(0, len(fold), rows):
                 offsets = _offsets(points[fold[start : start + rows]], others)
                 totals += [_kernel_mean(*offsets, width).sum() for width in bandwidths]
-        return totals - len(points) * np.array(
-            [_log_normaliser(points.shape[1], width) for width in bandwidths]
-        )
+        normalisers = [_log_normaliser(points.shape[1], width) for width in bandwidths]
+        return np.asarray(totals - len(points) * np.array(normalisers))
 
     best = int(score(grid).argmax())
     if best in (0, len(grid) - 1):
@@ -172,7 +172,7 @@ def choose_bandwidth(points: Floats, grid: Floats, folds: int, seed: int) -> flo
         method="bounded",
         options={"xatol": _TOLERANCE},
     )
-    return float(np.exp(refined.x))
+    return math.exp(refined.x)
 
 
 def _offsets(x: Floats, points: Floats) -> tuple[Floats, Floats]:

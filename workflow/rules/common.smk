@@ -93,10 +93,18 @@ def flow_gpus(wildcards):
     return int(setting(wildcards).training.device == "cuda")
 
 
+def atlas_file(dataset, atlas, seed, file):
+    return f"{RUN}/atlases/{dataset}/{atlas}/seed{seed}/{file}"
+
+
+def flow_file(dataset, variant, seed, file):
+    return f"{RUN}/flows/{dataset}/{variant}/seed{seed}/{file}"
+
+
 def flow_atlas(wildcards):
     """The atlas of a flow: made once per data set, atlas and seed, shared by all flows on it."""
     atlas = setting(wildcards).atlas_name
-    return f"{RUN}/atlases/{wildcards.dataset}/{atlas}/seed{wildcards.seed}/atlas.pt"
+    return atlas_file(wildcards.dataset, atlas, wildcards.seed, "atlas.pt")
 
 
 def metric_entries(names):
@@ -123,17 +131,14 @@ def evaluate_params(wildcards):
 
 def over_seeds(file):
     """The file of every trial of one variant on one data set."""
-    return expand(
-        f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/{file}",
-        seed=CONFIG.seeds,
-        allow_missing=True,
-    )
+    pattern = flow_file("{dataset}", "{variant}", "{seed}", file)
+    return expand(pattern, seed=CONFIG.seeds, allow_missing=True)
 
 
 def over_cells(file):
     """The file of every trial of every variant on every data set."""
     return [
-        f"{RUN}/flows/{dataset}/{variant}/seed{seed}/{file}"
+        flow_file(dataset, variant, seed, file)
         for dataset, variant in SETTINGS
         for seed in CONFIG.seeds
     ]
@@ -192,10 +197,8 @@ def figure_cells(figure, variants):
 
 
 def first_seed(cells, file):
-    return [
-        f"{RUN}/flows/{dataset}/{variant}/seed{CONFIG.seeds[0]}/{file}"
-        for dataset, variant in cells
-    ]
+    seed = CONFIG.seeds[0]
+    return [flow_file(dataset, variant, seed, file) for dataset, variant in cells]
 
 
 def figure_data(figure):
@@ -231,9 +234,9 @@ def atlas_cells(wildcards):
 
 
 def atlas_charts(wildcards):
+    seed = CONFIG.seeds[0]
     return [
-        f"{RUN}/atlases/{dataset}/{SETTINGS[dataset, variant].atlas_name}"
-        f"/seed{CONFIG.seeds[0]}/charts.npz"
+        atlas_file(dataset, SETTINGS[dataset, variant].atlas_name, seed, "charts.npz")
         for dataset, variant in atlas_cells(wildcards)
     ]
 
@@ -258,7 +261,7 @@ def training_keys():
 
 def training_histories():
     return [
-        f"{RUN}/flows/{dataset}/{variant}/seed{seed}/history.csv"
+        flow_file(dataset, variant, seed, "history.csv")
         for dataset, variant, _, seed in training_keys()
     ]
 

@@ -19,7 +19,7 @@ rule preflight:
 
 rule prepare_data:
     input:
-        preflight=ancient(rules.preflight.output),
+        preflight=ancient(rules.preflight.output[0]),
     output:
         f"{RUN}/data/{{dataset}}.npz",
     log:

@@ -1,7 +1,7 @@
 rule make_reference:
     """What metrics need of the data alone: bandwidths, classifiers, reference statistics."""
     input:
-        data=rules.prepare_data.output,
+        data=rules.prepare_data.output[0],
     output:
         f"{RUN}/references/{{dataset}}.npz",
     log:
@@ -24,8 +24,8 @@ rule make_reference:
 rule evaluate:
     """Scores all trials of one variant on one data set."""
     input:
-        data=rules.prepare_data.output,
-        reference=rules.make_reference.output,
+        data=rules.prepare_data.output[0],
+        reference=rules.make_reference.output[0],
         models=over_seeds("model.pt"),
         samples=over_seeds("samples.npz"),
         histories=over_seeds("history.csv"),

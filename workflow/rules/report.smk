@@ -1,6 +1,8 @@
 rule make_tables:
     input:
-        metrics=[f"{RUN}/metrics/{dataset}/{variant}.csv" for dataset, variant in SETTINGS],
+        metrics=[
+            f"{RUN}/metrics/{dataset}/{variant}.csv" for dataset, variant in SETTINGS
+        ],
         provenance=over_cells("provenance.json"),
     output:
         metrics=f"{RUN}/tables/metrics.csv",
@@ -160,7 +162,7 @@ rule plot_training_curves:
 
 rule plot_sample_grid:
     input:
-        data=rules.prepare_data.output,
+        data=rules.prepare_data.output[0],
         samples=grid_samples,
     output:
         png=report(

@@ -6,6 +6,6 @@ from vqflow.stages import make_reference
 start_job(snakemake.log[0])
 make_reference(
     read_stage(snakemake.params),
-    data_path=Path(snakemake.input.data[0]),
+    data_path=Path(snakemake.input.data),
     output=Path(snakemake.output[0]),
 )

@@ -17,13 +17,12 @@ panels = {}
 paths = (snakemake.input.charts, snakemake.input.samples)
 for (dataset, variant), chart_path, sample_path in zip(stage["cells"], *paths, strict=True):
     with np.load(chart_path) as charts, np.load(sample_path) as samples:
-        if "final" in samples:
-            panels[dataset] = atlas.AtlasPanel(
-                points=points[dataset],
-                charts=charts["nearest"],
-                centres=charts["centres"],
-                samples=samples["final"],
-                sample_charts=samples["final_charts"],
-                leak=leaks.get((dataset, variant)),
-            )
+        panels[dataset] = atlas.AtlasPanel(
+            points=points[dataset],
+            charts=charts["nearest"],
+            centres=charts["centres"],
+            samples=samples.get("final", points[dataset][:0]),
+            sample_charts=samples.get("final_charts", charts["nearest"][:0]),
+            leak=leaks.get((dataset, variant)),
+        )
 save(atlas.draw(panels), snakemake.output.png, snakemake.output.pdf)

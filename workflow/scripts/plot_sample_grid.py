@@ -6,12 +6,11 @@ from vqflow.figures.style import label, save
 from vqflow.logs import read_stage, start_job
 
 start_job(snakemake.log[0])
-data = Data.load(snakemake.input.data[0])
+data = Data.load(snakemake.input.data)
 images = {"Data": data.points["test"]}
 for (_, variant), path in zip(read_stage(snakemake.params), snakemake.input.samples, strict=True):
     with np.load(path) as samples:
-        if "final" in samples:
-            images[label(variant)] = samples["final"]
+        images[label(variant)] = samples.get("final", data.points["test"][:0])
 images = {name: pixels.reshape(-1, *data.spec.shape) for name, pixels in images.items()}
 figure = sample_grid.draw(images, levels=data.spec.levels, title=label(data.spec.name))
 save(figure, snakemake.output.png, snakemake.output.pdf)

@@ -1,0 +1,80 @@
+"""Shared fixtures: the catalogue, small data sets, and models built from both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from vqflow.atlas import Atlas, KMeansAtlas
+from vqflow.components import build
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.flows import build_flow
+from vqflow.model import VQFlow
+from vqflow.preprocessing import Preprocessing
+
+ROOT = Path(__file__).parents[1]
+CATALOGUE: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+RUNS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name != "config.yaml")
+
+
+@pytest.fixture(autouse=True)
+def _repeatable() -> None:
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+
+
+def ring(features: int = 2, n: int = 300, name: str = "ring") -> Data:
+    """Points near a circle, in the first two of D coordinates, with noise in all."""
+    generator = np.random.default_rng(0)
+    points = {}
+    for split in ("train", "validation", "test"):
+        angle = generator.uniform(0, 2 * np.pi, n)
+        x = 0.3 * generator.standard_normal((n, features))
+        x[:, 0] += np.cos(angle)
+        x[:, 1] += np.sin(angle)
+        points[split] = x
+    return Data(DataSpec(name, "vector", (features,)), points)
+
+
+def images(n: int = 60, size: int = 8, levels: int = 17) -> Data:
+    """Random images whose last row of pixels is always 0."""
+    generator = np.random.default_rng(0)
+    points, labels = {}, {}
+    for split in ("train", "validation", "test"):
+        pixels = generator.integers(0, levels, (n, 1, size, size)).astype(np.uint8)
+        pixels[:, :, -1] = 0
+        points[split] = pixels.reshape(n, -1)
+        labels[split] = generator.integers(0, 10, n)
+    return Data(DataSpec("images", "image", (1, size, size), levels), points, labels)
+
+
+def make_model(
+    flow: str,
+    data: Data,
+    atlas: Atlas | None = None,
+    logit: float | None = None,
+    dtype: torch.dtype = torch.float64,
+) -> VQFlow:
+    """Builds an untrained model of the catalogue's flow on four overlapping charts."""
+    if atlas is None:
+        atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
+        atlas.fit(data, seed=0)
+    preprocessing = Preprocessing(data.spec, logit=logit)
+    preprocessing.fit(data.points["train"], seed=0)
+    embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
+    small = {**CATALOGUE["flows"][flow], "transforms": 2, "hidden_features": [16, 16]}
+    built = build_flow(small, flow, data.spec.features, atlas.code_dim, seed=1)
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.mul_(1.5)
+    return VQFlow(preprocessing, atlas, embedding, built).to(dtype).eval()
+
+
+@pytest.fixture(params=sorted(CATALOGUE["flows"]))
+def flow_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)

@@ -1,0 +1,155 @@
+"""The configuration: what is shipped is valid, and a mistake names its place."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import CATALOGUE, ROOT, RUNS
+
+from vqflow.components import ConfigError, build
+from vqflow.config import canonical, data_root, parse_config
+from vqflow.schema import PATH, schema_text
+
+
+def merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """Merges as Snakemake does: dictionaries deeply, lists replaced."""
+    merged = copy.deepcopy(base)
+    for key, value in update.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+    return merged
+
+
+def demo(**changes: Any) -> dict[str, Any]:
+    run = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    return merge(merge(CATALOGUE, run), changes)
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_shipped_runs_are_valid_and_named_like_their_file(path: Path) -> None:
+    config = parse_config(merge(CATALOGUE, yaml.safe_load(path.read_text())))
+    assert config.run == path.stem
+    assert config.settings()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"variants": {"vq-maf": {"atlas": "vq23"}}},
+            "variants.vq-maf.atlas: no atlas 'vq23'; did you mean 'vq32'?",
+        ),
+        (
+            {"variants": {"maf": {"flow": "x"}}},
+            "variants.maf.flow: no flow 'x'; allowed: realnvp, maf, nsf",
+        ),
+        (
+            {"training": {"toy": {"learning_rate": "1e-4"}}},
+            "training.toy.learning_rate: '1e-4' is a string, not a number; write 0.0001",
+        ),
+        (
+            {"flows": {"maf": {"slope": "1e-4"}}},
+            "flows.maf.slope: '1e-4' is a string, not a number; write 0.0001",
+        ),
+        ({"trainings": {}}, "trainings: no such key here; config/README.md lists the keys"),
+        ({"training": {"toy": {"epoch": 3}}}, "training.toy.epoch: no such key here"),
+        ({"training": {"toy": {"epochs": 0}}}, "training.toy.epochs: Input should be greater"),
+        ({"training": {"toy": {"objective": "elbo"}}}, "'sampled' or 'covering' (given: 'elbo')"),
+        ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
+        ({"seeds": []}, "seeds: List should have at least 1 item"),
+        ({"flows": {"maf": {"class": "MAF"}}}, "flows.maf.class"),
+        (
+            {"benchmarks": {"toys": {"datasets": ["helicopter"]}}},
+            "benchmarks.toys.datasets: no dataset 'helicopter'; allowed:",
+        ),
+        (
+            {"benchmarks": {"toys": {"datasets": ["helix", "helix"]}}},
+            "benchmarks.toys.datasets: 'helix' is listed twice",
+        ),
+        (
+            {"variants": {"vq-maf": {"training": "image"}}},
+            "variants.vq-maf.training: 'image' differs from 'toy' of its baseline 'maf'",
+        ),
+        (
+            {"benchmarks": {"digits": {"datasets": ["helix"]}}},
+            "benchmarks.digits: 'realnvp' on 'helix' differs from that of benchmarks.toys",
+        ),
+        (
+            {"benchmarks": {"digits": {"substitute": {"training": {"toy": "imgae"}}}}},
+            "benchmarks.digits.substitute.training: no entry 'imgae'; did you mean 'image'?",
+        ),
+        ({"run": "a/b"}, "run: String should match pattern"),
+    ],
+)
+def test_a_mistake_names_its_place(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(demo(**changes))
+    assert message in str(caught.value)
+
+
+def test_reordering_keys_changes_no_parameter() -> None:
+    raw = demo()
+    reordered = {key: raw[key] for key in reversed(raw)}
+    reordered["flows"] = {
+        name: dict(reversed(entry.items())) for name, entry in reversed(raw["flows"].items())
+    }
+    first, second = parse_config(raw), parse_config(reordered)
+    for cell, setting in first.settings().items():
+        assert canonical(setting.resolved()) == canonical(second.settings()[cell].resolved())
+
+
+def test_substitution_swaps_names_for_base_and_variant_alike() -> None:
+    settings = parse_config(demo()).settings()
+    assert settings["digits", "maf"].training_name == "image"
+    assert settings["digits", "vq-maf"].training_name == "image"
+    assert settings["digits", "vq-maf"].atlas_name == "vq32-image"
+    assert settings["helix", "vq-maf"].atlas_name == "vq32"
+
+
+def test_families_and_baselines() -> None:
+    config = parse_config(demo())
+    assert config.families() == {"realnvp": ["realnvp", "vq-realnvp"], "maf": ["maf", "vq-maf"]}
+    assert config.baselines() == {"vq-realnvp": "realnvp", "vq-maf": "maf"}
+
+
+def test_the_environment_overrides_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = parse_config(demo())
+    monkeypatch.delenv("VQFLOW_DATA", raising=False)
+    assert data_root(config) == Path("data")
+    monkeypatch.setenv("VQFLOW_DATA", "elsewhere")
+    assert data_root(config) == Path("elsewhere")
+
+
+def test_the_schema_is_fresh() -> None:
+    assert PATH.read_text() == schema_text(), "run `make schema`"
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    program = (
+        "import sys, vqflow.config\n"
+        "heavy = {'torch', 'zuko', 'sklearn', 'scipy', 'pandas', 'matplotlib', 'numpy'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        ({"class": "vqflow.atlas.Nothing"}, "atlases.mine.class: no 'Nothing' in module"),
+        ({"class": "vqflow.nothing.Atlas"}, "atlases.mine.class: cannot import"),
+        (
+            {"class": "vqflow.datasets.toy3d.Helix", "nose": 1},
+            "atlases.mine: vqflow.datasets.toy3d.Helix refuses its arguments",
+        ),
+    ],
+)
+def test_building_names_the_place(component: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build(component, "atlases.mine")

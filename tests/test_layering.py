@@ -1,0 +1,72 @@
+"""The library's imports point one way, from configuration and data up to the jobs."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+LAYERS = [
+    {"seeding", "components", "io"},
+    {"config", "logs"},
+    {"datasets"},
+    {"preprocessing", "training"},
+    {"atlas"},
+    {"vqae", "embeddings", "flows"},
+    {"model"},
+    {"objectives", "assembly"},
+    {"metrics"},
+    {"tables"},
+    {"rendering", "stages"},
+    {"figures", "reporting", "preflight", "show", "schema"},
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+FILES = sorted((ROOT / "vqflow").rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    """Gives the top-level parts of vqflow that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("vqflow"):
+            parts = node.module.split(".")
+            names = [parts[1]] if len(parts) > 1 else [alias.name for alias in node.names]
+            found.update(names)
+    return found - {"__version__"}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT / "vqflow").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_upstream(path: Path) -> None:
+    if path.name == "__init__.py":
+        assert imports(path) == set()
+        return
+    own = part(path)
+    for name in imports(path) - {own}:
+        assert RANK[name] < RANK[own], f"{own} must not import {name}"
+
+
+def test_one_module_imports_zuko() -> None:
+    assert [path.name for path in FILES if "zuko" in modules(path)] == ["flows.py"]
+
+
+def test_figures_import_no_torch() -> None:
+    for path in FILES:
+        if part(path) == "figures":
+            assert "torch" not in modules(path)
+            assert not imports(path) & {"model", "atlas", "metrics", "stages", "assembly"}
+
+
+def modules(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
