@@ -3,7 +3,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 def leaves(cls: type) -> Iterator[type[Toy3D]]:
-    children: list[type[Toy3D]] = cls.__subclasses__()
+    children: Sequence[type[Toy3D]] = cls.__subclasses__()
     for child in children:
         if not inspect.isabstract(child):
             yield child
@@ -79,8 +79,9 @@ def quadrature(cls: type[Toy3D]) -> tuple[Floats, Floats]:
         area = np.repeat(weights, 1400) * 2 * np.pi / 1400
         return nodes, density * area * 30 / (2 * np.pi * -np.expm1(-60.0))
     if cls is Lissajous:
-        t, t_weights = np.linspace(-np.pi, np.pi, 6000, endpoint=False), 1 / 6000
-        s, s_weights = panels(np.linspace(-0.5, 0.5, 41))
+        t, t_weights = np.linspace(-np.pi, np.pi, 5000, endpoint=False), 1 / 5000
+        ends = np.geomspace(1e-6, 0.01, 20)
+        s, s_weights = panels(np.union1d(np.linspace(-0.5, 0.5, 41), np.r_[ends - 0.5, 0.5 - ends]))
         nodes = np.stack(
             [
                 np.repeat(np.sin(t), len(s)),
@@ -122,7 +123,7 @@ def test_log_density_agrees_with_an_independent_reference(cls: type[Toy3D]) -> N
 
 @every_set
 def test_density_integrates_to_one_and_has_the_moments_of_the_samples(cls: type[Toy3D]) -> None:
-    noise = 0.2
+    noise = 0.3
     toy = cls(noise=noise)
     x = toy.sample(20_000, np.random.default_rng(0))
     step = 0.85 * noise
@@ -210,7 +211,7 @@ def test_bounds_of_speed_and_acceleration_hold_and_are_tight(cls: type[Toy3D]) -
         first = np.gradient(curve.position(t), t, axis=0)
         second = np.gradient(first, t, axis=0)[2:-2]
         for derivative, bound in ((first, curve.speed), (second, curve.acceleration)):
-            assert np.linalg.norm(derivative, axis=1).max() == pytest.approx(bound, rel=0.01)
+            assert 0.98 * bound < np.linalg.norm(derivative, axis=1).max() < (1 + 1e-6) * bound
 
 
 @every_set

@@ -116,8 +116,8 @@ class Curve:
             farthest = np.sqrt(np.maximum(base[point] + high, 0)) + self.speed * width / 2
             bend = (self.speed**2 + self.acceleration * farthest) * width**2
             drop = low - lowest[point]
-            keep = drop - bend / 4 < 2 * noise**2 * NEGLIGIBLE_NATS
             rounding = ROUNDING * farthest * self.speed * (self.stop - self.start)
+            keep = drop - bend / 4 - rounding < 2 * noise**2 * NEGLIGIBLE_NATS
             sag = np.abs(at_left + at_right - 2 * at_middle) - rounding
             rise = high - low - rounding - np.maximum(drop, 0) * panel / 8
             proven = bend <= (panel * noise) ** 2

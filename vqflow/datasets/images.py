@@ -168,8 +168,8 @@ class MNIST(ImageSet):
         seed = derive_seed(type(self).__name__, self.seed)
         order = np.random.default_rng(seed).permutation(len(train[0]))
         chosen = {
-            "train": (train, order[:50_000]),
-            "validation": (train, order[50_000:]),
+            "train": (train, order[: self.SPLIT_SIZES["train"]]),
+            "validation": (train, order[self.SPLIT_SIZES["train"] :]),
             "test": (test, np.arange(len(test[0]))),
         }
         points: dict[str, Array] = {}

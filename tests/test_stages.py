@@ -1,0 +1,205 @@
+"""The jobs, from files to files, and models saved and loaded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import CATALOGUE, ROOT, images, make_model, ring
+from test_config import merge
+
+from vqflow import stages
+from vqflow.assembly import load_model, save_model
+from vqflow.components import ConfigError
+from vqflow.config import parse_config
+from vqflow.datasets.base import Data
+from vqflow.metrics.base import Metric
+from vqflow.preflight import check
+from vqflow.tables import METRIC_COLUMNS
+
+SMALL = {
+    "training": {
+        "toy": {"epochs": 4, "samples": 60, "snapshot_interval": 2, "confinement_samples": 20}
+    },
+    "atlases": {"vq32": {"charts": 6, "training": {"epochs": 2}}},
+}
+
+
+def setting(variant: str, **changes: Any) -> dict[str, Any]:
+    run = {
+        "run": "test",
+        "seeds": [0],
+        "benchmarks": {
+            "b": {"datasets": ["helix"], "variants": [variant], "metrics": ["log_likelihood"]}
+        },
+    }
+    config = parse_config(merge(merge(merge(CATALOGUE, SMALL), run), changes))
+    return config.settings()["helix", variant].resolved()
+
+
+def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) -> dict[str, Path]:
+    """Runs atlas and flow on small data; gives the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (data or ring(3, name="helix")).save(folder / "data.npz")
+    chosen = setting(variant, **changes)
+    names = {"charts": "charts.npz", "history": "atlas.csv", "provenance": "atlas.json"}
+    atlas = {"atlas": folder / "atlas.pt", **{key: folder / name for key, name in names.items()}}
+    stages.fit_atlas(chosen["atlas"], folder / "data.npz", 0, atlas, folder / "scratch-atlas")
+    names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
+    outputs = {key: folder / name for key, name in names.items()}
+    stages.train_flow(
+        chosen, folder / "data.npz", folder / "atlas.pt", 0, outputs, folder / "scratch"
+    )
+    return outputs
+
+
+@pytest.mark.parametrize("variant", sorted(CATALOGUE["variants"]))
+def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, variant: str) -> None:
+    outputs = train(tmp_path, variant)
+    with np.load(outputs["samples"]) as samples:
+        names = {"epoch_2", "epoch_4", "final", "final_charts", "final_confined"}
+        assert set(samples.files) == names
+        assert samples["final"].shape == (60, 3)
+        assert samples["final"].dtype == np.float32
+    assert len(pd.read_csv(outputs["history"])) == 4
+    facts = json.loads(outputs["provenance"].read_text())
+    assert facts["config"]["flow"]["name"] == CATALOGUE["variants"][variant]["flow"]
+    assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
+    assert not (tmp_path / "scratch").exists()
+    metrics = [
+        {"name": name, **CATALOGUE["metrics"][name]}
+        for name in ("log_likelihood", "kde_log_likelihood", "charts")
+    ]
+    metrics[1]["samples"] = 60
+    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    stages.evaluate(
+        setting(variant),
+        variant,
+        metrics,
+        tmp_path / "data.npz",
+        tmp_path / "reference.npz",
+        {0: outputs},
+        tmp_path / "metrics.csv",
+    )
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert tuple(table.columns) == METRIC_COLUMNS
+    assert table["value"].notna().all()
+    expected = {"log_likelihood_all", "log_likelihood_covering", "log_likelihood_confined"}
+    expected |= {"kde_log_likelihood", "leak", "charts_per_point", "perplexity"}
+    assert expected <= set(table["metric"])
+
+
+def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
+    first, second = (train(tmp_path / name, "vq-realnvp") for name in ("a", "b"))
+    for name in ("history", "samples"):
+        assert first[name].read_bytes() == second[name].read_bytes()
+
+
+def test_base_and_vq_share_batches_and_data_but_not_the_atlas(tmp_path: Path) -> None:
+    base, vq = setting("realnvp"), setting("vq-realnvp")
+    assert {key for key in base if base[key] != vq[key]} == {"atlas"}
+
+
+def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        stages.FlowTask, "validate", lambda self: {"validation_loss": float("nan")}
+    )
+    outputs = train(tmp_path, "realnvp")
+    assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
+    metrics = [{"name": "log_likelihood", **CATALOGUE["metrics"]["log_likelihood"]}]
+    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    stages.evaluate(
+        setting("realnvp"),
+        "realnvp",
+        metrics,
+        tmp_path / "data.npz",
+        tmp_path / "reference.npz",
+        {0: outputs},
+        tmp_path / "metrics.csv",
+    )
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert (table["status"] == "diverged").all()
+    assert table["value"].isna().all()
+
+
+def test_a_failed_job_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(stages, "draw_samples", fail)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train(tmp_path, "realnvp", training={"toy": {"snapshot_interval": None}})
+    assert not list(tmp_path.glob("model.pt")) + list(tmp_path.glob("s.npz"))
+    assert (tmp_path / "scratch").exists()
+
+
+@pytest.mark.parametrize("data", [ring(3), images()], ids=["vector", "image"])
+@torch.no_grad()
+def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_name: str) -> None:
+    chosen = setting("vq-realnvp")
+    chosen["flow"] = {"name": flow_name, **CATALOGUE["flows"][flow_name]}
+    chosen["atlas"] = {"name": "kmeans", **CATALOGUE["atlases"]["kmeans32"], "charts": 4}
+    chosen["dataset"]["preprocess"]["logit"] = 0.01 if data.spec.kind == "image" else None
+    chosen["dataset"]["name"] = data.spec.name
+    atlas = stages.build_atlas(chosen["atlas"], data.spec)
+    atlas.fit(data, seed=0)
+    model = stages.build_model(chosen, atlas, seed=3)
+    model.preprocessing.fit(data.points["train"], seed=0)
+    model.estimate_confinement(10)
+    save_model(tmp_path / "model.pt", model, chosen, "ok")
+    loaded, status = load_model(tmp_path / "model.pt")
+    assert status == "ok"
+    x = model.preprocessing.dequantise(torch.as_tensor(data.points["test"][:10]))
+    for support in ("all", "covering", "confined"):
+        assert torch.equal(loaded.log_prob(x, support), model.log_prob(x, support))
+
+
+def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a GPU is there")
+    with pytest.raises(ConfigError, match="'cuda' but torch sees no GPU"):
+        train(tmp_path, "realnvp", training={"toy": {"device": "cuda"}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flows": {"realnvp": {"transform": 3}}}, "flows.realnvp: zuko.flows.RealNVP refuses"),
+        ({"flows": {"realnvp": {"class": "zuko.flows.RealNVQ"}}}, "no 'RealNVQ' in module"),
+        ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32: vqflow.vqae.VQAtlas refuses"),
+        ({"datasets": {"helix": {"noise": -1}}}, "datasets.helix: .*noise is -1"),
+        ({"datasets": {"helix": {"preprocess": {"logit": 0.1}}}}, "datasets.helix.preprocess"),
+        ({"flows": {"realnvp": {"class": "torch.nn.Linear"}}}, "flows.realnvp"),
+    ],
+)
+def test_preflight_names_the_place(tmp_path: Path, changes: Any, message: str) -> None:
+    chosen = {"variant": "vq-realnvp", **setting("vq-realnvp", **changes)}
+    with pytest.raises(ConfigError, match=message):
+        check({"settings": [chosen], "metrics": {}}, tmp_path / "out.txt")
+    assert not (tmp_path / "out.txt").exists()
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE["metrics"]))
+def test_preflight_refuses_metrics_for_other_data(tmp_path: Path, name: str) -> None:
+    entry = {"name": name, **CATALOGUE["metrics"][name]}
+    metric = stages.build_metric(entry)
+    assert isinstance(metric, Metric)
+    chosen = {"variant": "vq-realnvp", **setting("vq-realnvp")}
+    selection = {"settings": [chosen], "metrics": {"helix": [entry]}}
+    if "vector" in metric.kinds:
+        check(selection, tmp_path / "out.txt")
+        assert f"metrics.{name} on helix" in (tmp_path / "out.txt").read_text()
+    else:
+        with pytest.raises(ConfigError, match=f"metrics.{name}: scores image data"):
+            check(selection, tmp_path / "out.txt")
+
+
+def test_catalogue_is_shipped_without_machine_paths() -> None:
+    text = (ROOT / "config" / "config.yaml").read_text()
+    assert yaml.safe_load(text)["data_root"] == "data"

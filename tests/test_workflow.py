@@ -1,0 +1,155 @@
+"""The workflow as Snakemake sees it: what runs, what runs again, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT, RUNS
+
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
+
+TINY = {
+    "run": "tiny",
+    "seeds": [0],
+    "datasets": {"helix": {"n_train": 200, "n_validation": 100, "n_test": 100}},
+    "training": {"toy": {"epochs": 2, "samples": 50, "confinement_samples": 10}},
+    "atlases": {"kmeans32": {"charts": 4, "epsilon": 0.5}},
+    "metrics": {"kde_log_likelihood": {"samples": 50}},
+    "benchmarks": {
+        "toys": {
+            "datasets": ["helix"],
+            "variants": ["realnvp", "kmeans-realnvp"],
+            "metrics": ["log_likelihood", "charts"],
+            "figures": ["toy_gallery", "atlas", "likelihood", "training_curves"],
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow, run once on a tiny configuration."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    run(folder, "--configfile", "tiny.yaml")
+    return folder
+
+
+def run(folder: Path, *arguments: str, fails: bool = False) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*SNAKEMAKE, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+    )
+    output = result.stdout + result.stderr
+    assert (result.returncode != 0) == fails, output
+    return output
+
+
+def planned(folder: Path, *arguments: str) -> dict[str, int]:
+    """Gives how many jobs of each rule a dry run would run."""
+    output = run(folder, "-n", *arguments)
+    table = output.partition("Job stats:")[2].partition("total")[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.M)}
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_every_shipped_configuration_plans(path: Path, tmp_path: Path) -> None:
+    output = run(ROOT, "-n", "--configfile", str(path), "--directory", str(tmp_path))
+    assert "train_flow" in output
+
+
+def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
+    results = project / "results" / "tiny"
+    table = pd.read_csv(results / "tables" / "metrics.csv")
+    assert set(table["variant"]) == {"realnvp", "kmeans-realnvp"}
+    assert table["value"].notna().all()
+    for name in ("runtime.csv", "summary.csv", "summary.md", "summary.tex"):
+        assert (results / "tables" / name).stat().st_size > 0
+    for name in ("toy_gallery-realnvp", "atlas-kmeans-realnvp", "likelihood", "training_curves"):
+        for suffix in ("png", "pdf"):
+            assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 5000
+    assert (results / "logs/flows/helix/realnvp/seed0.log").read_text().count("epoch=") == 2
+    assert (results / "benchmarks/flows/helix/realnvp/seed0.tsv").exists()
+    assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
+    assert not (results / "checkpoints" / "flows").exists() or not list(
+        (results / "checkpoints").rglob("*.pt")
+    )
+
+
+def test_run_again_does_nothing(project: Path) -> None:
+    assert "Nothing to be done" in run(project, "--configfile", "tiny.yaml")
+
+
+def test_a_new_variant_runs_only_its_jobs(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["variants"] = {"mine": {"flow": "nsf", "atlas": "kmeans32", "training": "toy"}}
+    config["benchmarks"]["toys"]["variants"].append("mine")
+    (project / "more.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "more.yaml")
+    assert jobs["train_flow"] == jobs["evaluate"] == 1
+    assert not {"prepare_data", "fit_atlas", "make_reference"} & set(jobs)
+
+
+def test_a_changed_entry_retrains_what_depends_on_it(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["atlases"]["kmeans32"]["epsilon"] = 0.6
+    (project / "changed.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "changed.yaml")
+    assert jobs["fit_atlas"] == jobs["train_flow"] == jobs["evaluate"] == 1
+
+
+def test_reordered_keys_run_nothing(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    reordered = {key: config[key] for key in reversed(config)}
+    (project / "reordered.yaml").write_text(yaml.safe_dump(reordered, sort_keys=False))
+    output = run(project, "-n", "--configfile", "reordered.yaml")
+    assert "Nothing to be done" in output
+
+
+def test_a_mistake_stops_before_any_job(project: Path) -> None:
+    output = run(
+        project,
+        "--configfile",
+        "tiny.yaml",
+        "--config",
+        'variants={"realnvp": {"atlas": "singel"}}',
+        fails=True,
+    )
+    assert "variants.realnvp.atlas: no atlas 'singel'; did you mean 'single'?" in output
+
+
+def test_without_a_run_the_error_says_what_to_add(project: Path) -> None:
+    output = run(project, "-n", "--workflow-profile", "none", fails=True)
+    assert "add --configfile config/demo.yaml" in output
+
+
+def test_a_wrong_argument_stops_at_preflight(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["flows"] = {"realnvp": {"hiden_features": [8]}}
+    config["run"] = "wrong"
+    (project / "wrong.yaml").write_text(yaml.safe_dump(config))
+    output = run(project, "--configfile", "wrong.yaml", fails=True)
+    assert "flows.realnvp: zuko.flows.RealNVP refuses its arguments" in output
+    assert not (project / "results" / "wrong" / "data").exists()
+
+
+def test_the_report_is_made(project: Path) -> None:
+    run(project, "--configfile", "tiny.yaml", "--report", "report.zip")
+    assert (project / "report.zip").stat().st_size > 10_000
