@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from zuko.distributions import DiagNormal
 from zuko.lazy import Flow
 
 from vqflow.components import ConfigError, build
@@ -65,7 +66,8 @@ def build_flow(
         seed: Seed of the initial weights.
 
     Raises:
-        ConfigError: If the class refuses its arguments or is not a conditional flow.
+        ConfigError: If the class refuses its arguments, is not a conditional flow, or
+            its base is not the standard normal.
     """
     component = dict(component)
     if isinstance(component.get("activation"), str):
@@ -75,7 +77,20 @@ def build_flow(
         flow = build(component, place, features=features, context=context)
     if not isinstance(flow, Flow):
         raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
+    _check_base(flow, place, context)
     return ConditionalFlow(flow)
+
+
+def _check_base(flow: Flow, place: str, context: int) -> None:
+    """Samples are drawn as g_k(z), z ~ N(0, I), so no other base will do."""
+    base = flow.base(torch.zeros(context) if context else None)
+    standard = (
+        isinstance(base, DiagNormal)
+        and bool((base.mean == 0).all())
+        and bool((base.stddev == 1).all())
+    )
+    if not standard:
+        raise ConfigError(f"{place}: the flow's base is {base}, not a standard normal")
 
 
 def _activation(name: str, place: str) -> type[nn.Module]:

@@ -96,10 +96,10 @@ class Curve:
     ) -> tuple[NDArray[np.intp], Floats, Floats]:
         """Finds, for each point, the panels of t that matter to it, short enough for NODES.
 
-        Panels are halved until the exponent over each is nearly straight and rises little,
-        and dropped once everything on them is negligible beside the highest value found.
-        Straightness is proven by the bounds of the derivatives down to panels of σ / 2;
-        below, for points far away, it is judged by the ends and the middle, to rounding.
+        Panels are halved until the exponent bends and rises little over each, and dropped
+        once everything on them is negligible beside the highest value found. That the bend
+        is small is proven by the bounds of the derivatives, down to panels of σ / 2; below,
+        for points far away, it is judged by the ends and the middle, to rounding.
 
         Returns:
             Index of the point, left and right end of each panel, (P,) each.

@@ -1,0 +1,63 @@
+"""Building flows from the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from conftest import CATALOGUE
+
+from vqflow.components import ConfigError
+from vqflow.embeddings import Identity
+from vqflow.flows import build_flow
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@torch.no_grad()
+def test_every_flow_of_the_catalogue_inverts(flow_name: str, context: int) -> None:
+    flow = build_flow(CATALOGUE["flows"][flow_name], flow_name, 3, context, seed=0).double()
+    u = torch.randn(50, 3, dtype=torch.float64)
+    code = torch.randn(50, context, dtype=torch.float64)
+    z = flow.to_noise(u, code)
+    torch.testing.assert_close(flow.to_latent(z, code), u, rtol=0, atol=1e-9)
+    assert flow.log_prob(u, code).shape == (50,)
+
+
+def test_initial_weights_depend_on_the_seed_alone(flow_name: str) -> None:
+    entry = CATALOGUE["flows"][flow_name]
+    states = []
+    for seed, noise in [(0, 1), (0, 2), (1, 3)]:
+        torch.manual_seed(noise)
+        states.append(build_flow(entry, flow_name, 3, 2, seed).state_dict())
+        assert torch.equal(torch.rand(1), torch.manual_seed(noise) and torch.rand(1))
+    weights = [key for key in states[0] if key.endswith("weight")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not any(torch.equal(states[0][key], states[2][key]) for key in weights)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"class": "zuko.flows.RealNVP", "hiden": [8]}, "flows.x: zuko.flows.RealNVP refuses"),
+        ({"class": "torch.nn.Flatten"}, "flows.x: torch.nn.Flatten refuses"),
+        ({"class": "zuko.flows.NCSF"}, "flows.x: the flow's base is .*not a standard normal"),
+        ({"class": "zuko.flows.MAF", "activation": "Relu"}, "flows.x.activation: no 'Relu'"),
+    ],
+)
+def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_flow(entry, "flows.x", 3, 0, seed=0)
+
+
+def test_activations_go_by_their_name() -> None:
+    entry = {"class": "zuko.flows.MAF", "activation": "SiLU"}
+    assert "SiLU" in repr(build_flow(entry, "flows.x", 3, 0, seed=0))
+
+
+def test_identity_embedding() -> None:
+    embedding = Identity(features=4)
+    u, charts = torch.randn(5, 4), torch.zeros(5, dtype=torch.long)
+    assert embedding.latent_features == 4
+    assert torch.equal(embedding.project(embedding.embed(u, charts), charts), u)
+    assert torch.equal(embedding.log_scale(u, charts), torch.zeros(5))
