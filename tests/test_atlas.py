@@ -30,7 +30,9 @@ def x_of(split: str = "test") -> torch.Tensor:
 
 @settings(max_examples=20, deadline=None)
 @given(
-    min_charts=st.integers(1, 6), epsilon=st.floats(0, 2), prior=st.sampled_from(["coverage", "consistent"])
+    min_charts=st.integers(1, 6),
+    epsilon=st.floats(0, 2),
+    prior=st.sampled_from(["coverage", "consistent"]),
 )
 def test_covering_is_its_definition(min_charts: int, epsilon: float, prior: str) -> None:
     atlas = k_means(min_charts=min_charts, epsilon=epsilon, prior=prior)
@@ -75,7 +77,9 @@ def test_pairs_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_coverage_prior() -> None:
     atlas = k_means(epsilon=0.5)
     share = atlas.covering(x_of("train")).double().mean(0)
-    torch.testing.assert_close(atlas.log_prior.exp().double(), share / share.sum(), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        atlas.log_prior.exp().double(), share / share.sum(), atol=1e-6, rtol=0
+    )
 
 
 def test_consistent_prior_is_a_fixed_point() -> None:

@@ -22,7 +22,9 @@ def merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     merged = copy.deepcopy(base)
     for key, value in update.items():
         old = merged.get(key)
-        merged[key] = merge(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+        merged[key] = (
+            merge(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
+        )
     return merged
 
 

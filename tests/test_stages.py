@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import CATALOGUE, ROOT, images, make_model, ring
+from conftest import CATALOGUE, ROOT, images, ring
 from test_config import merge
 
 from vqflow import stages
@@ -107,9 +107,7 @@ def test_base_and_vq_share_batches_and_data_but_not_the_atlas(tmp_path: Path) ->
 
 
 def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        stages.FlowTask, "validate", lambda self: {"validation_loss": float("nan")}
-    )
+    monkeypatch.setattr(stages.FlowTask, "validate", lambda self: {"validation_loss": float("nan")})
     outputs = train(tmp_path, "realnvp")
     assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
     metrics = [{"name": "log_likelihood", **CATALOGUE["metrics"]["log_likelihood"]}]

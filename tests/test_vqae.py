@@ -47,10 +47,10 @@ def test_fitting_is_bit_equal_and_depends_on_the_seed(data: Data) -> None:
         atlas.fit(data, seed=seed)
         states.append(atlas.state_dict())
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    assert not torch.equal(states[0]["encoder.0.weight" if data.spec.kind == "vector" else
-                                     "encoder.1.weight"],
-                           states[2]["encoder.0.weight" if data.spec.kind == "vector" else
-                                     "encoder.1.weight"])
+    assert not torch.equal(
+        states[0]["encoder.0.weight" if data.spec.kind == "vector" else "encoder.1.weight"],
+        states[2]["encoder.0.weight" if data.spec.kind == "vector" else "encoder.1.weight"],
+    )
 
 
 def test_a_resumed_fit_is_bit_equal(data: Data, tmp_path: object) -> None:

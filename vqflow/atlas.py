@@ -134,9 +134,7 @@ class Atlas(nn.Module, ABC):
 
     def distances(self, x: Tensor) -> Tensor:
         """Gives d_k(x) = ‖E(x) - v_k‖ (N, K) for points x (N, D)."""
-        return torch.cdist(
-            self.encode(x), self.codes, compute_mode="donot_use_mm_for_euclid_dist"
-        )
+        return torch.cdist(self.encode(x), self.codes, compute_mode="donot_use_mm_for_euclid_dist")
 
     def covering(self, x: Tensor) -> Tensor:
         """Says which charts cover points x (N, D): bool (N, K), at least m true in a row."""

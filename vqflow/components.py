@@ -49,4 +49,6 @@ def build(component: Mapping[str, Any], place: str, **context: Any) -> Any:
     except ConfigError:
         raise
     except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"{place}: {component['class']} refuses its arguments: {error}") from error
+        raise ConfigError(
+            f"{place}: {component['class']} refuses its arguments: {error}"
+        ) from error

@@ -25,7 +25,15 @@ FigureName = Literal[
     "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
 ]
 
-STAGE_VERSIONS = {"data": 1, "atlas": 1, "flow": 1, "reference": 1, "evaluate": 1, "report": 1, "preflight": 1}
+STAGE_VERSIONS = {
+    "data": 1,
+    "atlas": 1,
+    "flow": 1,
+    "reference": 1,
+    "evaluate": 1,
+    "report": 1,
+    "preflight": 1,
+}
 """Raise a stage's number when its algorithm changes, so that its results are made again."""
 
 
@@ -57,7 +65,7 @@ class Preprocess(_Strict):
 class DatasetEntry(Component):
     """A data set: a class, its arguments, and the preprocessing of its points."""
 
-    preprocess: Preprocess = Field(default_factory=lambda: Preprocess())
+    preprocess: Preprocess = Field(default_factory=lambda: Preprocess.model_validate({}))
 
 
 class Optimisation(_Strict):

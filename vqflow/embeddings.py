@@ -26,7 +26,7 @@ class Identity(nn.Module):
         return u
 
     def project(self, x: Tensor, charts: Tensor) -> Tensor:
-        """Maps points x (P, D) to the latent space (P, d) of the charts (P,); left inverse of embed."""
+        """Maps points x (P, D) to latent space (P, d), chart by chart; left inverse of embed."""
         return x
 
     def log_scale(self, u: Tensor, charts: Tensor) -> Tensor:

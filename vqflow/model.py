@@ -88,10 +88,7 @@ class VQFlow(nn.Module):
             RuntimeError: For ``"confined"`` before :meth:`estimate_confinement`.
         """
         return torch.cat(
-            [
-                joint.logsumexp(1) + ladj
-                for joint, _, ladj in self._joint_chunks(x, support)
-            ]
+            [joint.logsumexp(1) + ladj for joint, _, ladj in self._joint_chunks(x, support)]
         )
 
     def posterior(self, x: Tensor, support: Support = "all") -> Tensor:
@@ -129,9 +126,7 @@ class VQFlow(nn.Module):
         elif chart == "most_probable":
             charts = posterior.argmax(1)
         else:
-            raise ValueError(
-                f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'"
-            )
+            raise ValueError(f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'")
         return self._to_noise(y, charts)
 
     def to_data(self, z: Tensor, charts: Tensor) -> Tensor:

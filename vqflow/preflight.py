@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +50,20 @@ def check(selection: Mapping[str, Any], output: Path) -> None:
         entry = setting["dataset"]
         name = entry["name"]
         if name not in datasets:
-            dataset = attempt(f"datasets.{name}", lambda entry=entry: _dataset(entry))
+            dataset = attempt(f"datasets.{name}", partial(_dataset, entry))
             if dataset is None:
                 continue
             datasets[name] = dataset
         spec = _stand_in(name, datasets[name].kind)
         attempt(
             f"variants.{setting['variant']} on {name}",
-            lambda setting=setting, spec=spec: _model(setting, spec),
+            partial(_model, setting, spec),
         )
     for name, entries in selection["metrics"].items():
         if name not in datasets:
             continue
         for entry in entries:
-            metric = attempt(f"metrics.{entry['name']} on {name}", lambda e=entry: _metric(e))
+            metric = attempt(f"metrics.{entry['name']} on {name}", partial(_metric, entry))
             if metric is not None and datasets[name].kind not in metric.kinds:
                 mistakes.append(
                     f"metrics.{entry['name']}: scores {' and '.join(metric.kinds)} data, "

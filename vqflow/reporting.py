@@ -52,7 +52,8 @@ def make_tables(
     """
     scores = gather([Path(path) for path in metrics])
     summary = summarise(scores, dict(baselines))
-    for name, table in (("metrics", scores), ("summary", summary), ("runtime", runtimes(provenances))):
+    tables = {"metrics": scores, "summary": summary, "runtime": runtimes(provenances)}
+    for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
     write_text(outputs["markdown"], summary_markdown(summary, variants, datasets))

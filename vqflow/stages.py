@@ -25,7 +25,7 @@ from vqflow.assembly import (
 )
 from vqflow.atlas import as_data_space
 from vqflow.components import ConfigError, build
-from vqflow.config import fingerprint
+from vqflow.config import Training, fingerprint
 from vqflow.datasets.base import Array, Data, Dataset
 from vqflow.io import atomic_path, provenance, write_json
 from vqflow.metrics.base import Metric, Reference, TrainedRun
@@ -272,9 +272,7 @@ def _use(threads: int, device: str) -> None:
         )
 
 
-def _optimisation(settings: Entry) -> Any:
-    from vqflow.config import Training
-
+def _optimisation(settings: Entry) -> Training:
     return Training.model_validate({k: v for k, v in settings.items() if k != "name"})
 
 

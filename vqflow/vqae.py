@@ -119,6 +119,7 @@ class VQAtlas(Atlas):
         if spec.kind == "image" and len(hidden) != 2:
             raise ValueError(f"hidden is {list(hidden)}; images need two numbers of channels")
         self.wanted_charts = charts
+        self.wanted_code_dim = code_dim
         self.training_settings = Optimisation.model_validate(training)
         self.quantisation = {
             "decay": decay,
@@ -183,15 +184,14 @@ class _AutoEncoding:
         self.inputs = inputs
         self.validation = validation
         self.codebook = VectorQuantize(
-            dim=atlas.encoder[-1].out_features,
+            dim=atlas.wanted_code_dim,
             codebook_size=atlas.wanted_charts,
             kmeans_init=True,
             kmeans_iters=20,
             **atlas.quantisation,
         ).to(inputs.device)
-        self.module = nn.ModuleDict(
-            {"encoder": atlas.encoder, "decoder": atlas.decoder, "codebook": self.codebook}
-        )
+        self.encoder, self.decoder = atlas.encoder, atlas.decoder
+        self.module = nn.ModuleList([self.encoder, self.decoder, self.codebook])
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(derive_seed("codebook", seed))
             self.codebook(atlas.encoder(inputs[:_KMEANS_POINTS]))
@@ -202,15 +202,15 @@ class _AutoEncoding:
 
     def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
         x = self.inputs[rows]
-        quantised, _, commitment = self.codebook(self.module["encoder"](x))
-        error = nn.functional.mse_loss(self.module["decoder"](quantised), x)
+        quantised, _, commitment = self.codebook(self.encoder(x))
+        error = nn.functional.mse_loss(self.decoder(quantised), x)
         return error + commitment.sum()
 
     def validate(self) -> dict[str, float]:
         losses, counts = [], torch.zeros(self.codebook.codebook_size, device=self.inputs.device)
         for x in self.validation.split(_KMEANS_POINTS):
-            quantised, chart, _ = self.codebook(self.module["encoder"](x))
-            error = (self.module["decoder"](quantised) - x).square().mean(1)
+            quantised, chart, _ = self.codebook(self.encoder(x))
+            error = (self.decoder(quantised) - x).square().mean(1)
             losses.append(error)
             counts += torch.bincount(chart, minlength=len(counts))
         share = counts / counts.sum()
@@ -222,4 +222,3 @@ class _AutoEncoding:
 
     def end_epoch(self, epoch: int) -> None:
         pass
-

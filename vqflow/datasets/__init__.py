@@ -1,0 +1,1 @@
+"""Data sets: one file per kind; `base` says what a data set is."""

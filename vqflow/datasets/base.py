@@ -76,8 +76,9 @@ class Data:
                     f"(allowed: 0 to {self.spec.levels - 1})"
                 )
             for name, extra in (("labels", self.labels), ("log_density", self.log_density)):
-                if extra and extra[split].shape != (len(points),):
-                    raise ValueError(f"{place}: {name} of shape {extra[split].shape}")
+                if extra and (split not in extra or extra[split].shape != (len(points),)):
+                    given = extra[split].shape if split in extra else None
+                    raise ValueError(f"{place}: {name} of shape {given}, expected ({len(points)},)")
 
     def save(self, path: Path) -> None:
         """Writes the splits to one ``.npz`` file (no pickled objects)."""
@@ -88,7 +89,12 @@ class Data:
         }
         spec = asdict(self.spec)
         arrays["spec"] = np.array(
-            [spec["name"], spec["kind"], ",".join(map(str, self.spec.shape)), str(spec["levels"] or "")]
+            [
+                spec["name"],
+                spec["kind"],
+                ",".join(map(str, self.spec.shape)),
+                str(spec["levels"] or ""),
+            ]
         )
         np.savez(path, allow_pickle=False, **arrays)
 

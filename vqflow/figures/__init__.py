@@ -1,0 +1,1 @@
+"""Figures: one file per figure; data in, Figure out."""

@@ -7,4 +7,5 @@ from vqflow.logs import read_stage, start_job
 start_job(snakemake.log[0])
 metrics = pd.read_csv(snakemake.input.metrics)
 metrics = metrics[metrics.dataset.isin(read_stage(snakemake.params))]
-save(fid_curves.draw(metrics, snakemake.wildcards.metric), snakemake.output.png, snakemake.output.pdf)
+figure = fid_curves.draw(metrics, snakemake.wildcards.metric)
+save(figure, snakemake.output.png, snakemake.output.pdf)
