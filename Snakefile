@@ -3,13 +3,17 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
 
 
 report: "workflow/report/workflow.rst"
+
+
+onstart:
+    preflight()
 
 
 rule all:

@@ -32,7 +32,6 @@ STAGE_VERSIONS = {
     "reference": 1,
     "evaluate": 1,
     "report": 1,
-    "preflight": 1,
 }
 """Raise a stage's number when its algorithm changes, so that its results are made again."""
 
@@ -184,7 +183,6 @@ class Config(_Strict):
             self._check(f"{place}.embedding", "embedding", variant.embedding, self.embeddings)
             if variant.baseline is not None:
                 self._check(f"{place}.baseline", "variant", variant.baseline, self.variants)
-                self._check_fair(place, variant, self.variants[variant.baseline])
         kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
@@ -198,6 +196,7 @@ class Config(_Strict):
                     self._check(f"{place}.substitute.{field}", "entry", item, getattr(self, field))
         _check_unique("seeds", self.seeds)
         self._check_cells()
+        self._check_fair()
         return self
 
     @staticmethod
@@ -207,15 +206,18 @@ class Config(_Strict):
             hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(allowed)}"
             raise ValueError(f"{place}: no {kind} '{name}'; {hint}")
 
-    @staticmethod
-    def _check_fair(place: str, variant: Variant, baseline: Variant) -> None:
-        for field in ("flow", "training", "embedding"):
-            ours, theirs = getattr(variant, field), getattr(baseline, field)
-            if ours != theirs:
-                raise ValueError(
-                    f"{place}.{field}: '{ours}' differs from '{theirs}' of its baseline "
-                    f"'{variant.baseline}'; a fair comparison shares it"
-                )
+    def _check_fair(self) -> None:
+        settings = self.settings()
+        for (dataset, variant), setting in settings.items():
+            baseline = self.variants[variant].baseline
+            other = settings.get((dataset, baseline or ""))
+            for field in ("flow", "training", "embedding"):
+                ours, theirs = (getattr(s, f"{field}_name", None) for s in (setting, other))
+                if other is not None and ours != theirs:
+                    raise ValueError(
+                        f"variants.{variant}.{field}: '{ours}' differs from '{theirs}' of its "
+                        f"baseline '{baseline}'; a fair comparison shares it"
+                    )
 
     def _check_cells(self) -> None:
         seen: dict[tuple[str, str], tuple[str, Setting]] = {}
@@ -365,9 +367,12 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
-def data_root(config: Config) -> Path:
-    """Gives the data folder: the variable VQFLOW_DATA, or the configuration's ``data_root``."""
-    return Path(os.environ.get("VQFLOW_DATA") or config.data_root).expanduser()
+def data_root(configured: str) -> Path:
+    """Gives the data folder: the variable VQFLOW_DATA, or else the configured one.
+
+    Where data lie is no parameter of a job: moving them runs nothing again.
+    """
+    return Path(os.environ.get("VQFLOW_DATA") or configured).expanduser()
 
 
 def _check_unique(place: str, items: list[Any]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +13,6 @@ import torch
 from vqflow.assembly import build_atlas, build_model
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
-from vqflow.io import write_text
 from vqflow.metrics.base import Metric
 from vqflow.stages import build_dataset, build_metric
 
@@ -20,12 +20,14 @@ _STAND_INS = {"vector": ((3,), None), "image": ((1, 8, 8), 256)}
 _CODES = 3
 
 
-def check(selection: Mapping[str, Any], output: Path) -> None:
-    """Builds every selected class with its arguments; writes what was built.
+def check(selection: Mapping[str, Any]) -> list[str]:
+    """Builds every selected class with its arguments.
 
     Args:
         selection: ``settings``: resolved settings; ``metrics``: data set -> metrics' entries.
-        output: A text file, one line per thing that was built.
+
+    Returns:
+        The names of what was built.
 
     Raises:
         ConfigError: One line per mistake, each beginning with its place in the configuration.
@@ -71,7 +73,7 @@ def check(selection: Mapping[str, Any], output: Path) -> None:
                 )
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    write_text(output, "\n".join(built) + "\n")
+    return built
 
 
 def _stand_in(name: str, kind: str) -> DataSpec:
@@ -107,3 +109,11 @@ def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:
     model = build_model(setting, atlas, seed=0)
     with torch.no_grad():
         model.log_prob(x)
+
+
+if __name__ == "__main__":
+    try:
+        names = check(json.load(sys.stdin))
+    except ConfigError as error:
+        sys.exit("\n".join(f"preflight: {line}" for line in str(error).splitlines()))
+    print(f"preflight: {len(names)} data sets, models and metrics can be built")

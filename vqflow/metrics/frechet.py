@@ -146,11 +146,13 @@ class FrechetDistance(Metric):
     def _snapshots(self, run: TrainedRun) -> list[tuple[str, str, int | None]]:
         matches = [match for key in run.samples if (match := _SNAPSHOT.fullmatch(key))]
         epochs = sorted((int(match[1]), match[0]) for match in matches)
-        return [
+        snapshots: list[tuple[str, str, int | None]] = [
             *((key, self.name, epoch) for epoch, key in epochs),
             ("final", self.name, None),
-            ("final_confined", f"{self.name}_confined", None),
         ]
+        if "final_confined" in run.samples:
+            snapshots.append(("final_confined", f"{self.name}_confined", None))
+        return snapshots
 
 
 def features_of(points: Array, spec: DataSpec, network: Extractor) -> Array:

@@ -101,10 +101,10 @@ class KDELogLikelihood(Metric):
         """
         points = reference["points"].astype(np.float64)
         bandwidth = float(reference["bandwidth"])
-        for key, metric in (
-            ("final", "kde_log_likelihood"),
-            ("final_confined", "kde_log_likelihood_confined"),
-        ):
+        samplers = {"final": "kde_log_likelihood"}
+        if "final_confined" in run.samples:
+            samplers["final_confined"] = "kde_log_likelihood_confined"
+        for key, metric in samplers.items():
             samples = run.samples[key][: self.samples].astype(np.float64)
             place = f"data set '{run.data.spec.name}', metric '{metric}'"
             if len(samples) < self.samples:

@@ -1,7 +1,6 @@
 rule fit_atlas:
     """Places the charts; shared by all flows on the same data set, atlas and seed."""
     input:
-        preflight=ancient(rules.preflight.output[0]),
         data=rules.prepare_data.output[0],
     output:
         atlas=f"{RUN}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}/atlas.pt",

@@ -1,5 +1,8 @@
+import subprocess
+import sys
+
 from vqflow.components import ConfigError
-from vqflow.config import STAGE_VERSIONS, canonical, data_root, dump, parse_config
+from vqflow.config import STAGE_VERSIONS, canonical, dump, parse_config
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -35,24 +38,26 @@ def stage(name, value):
     return canonical({"version": STAGE_VERSIONS[name], "value": value})
 
 
-def preflight_params(wildcards):
-    datasets = CONFIG.selected_datasets()
-    return stage(
-        "preflight",
-        {
-            "settings": [
-                {"variant": variant, **setting.resolved()}
-                for (_, variant), setting in sorted(SETTINGS.items())
-            ],
-            "metrics": {
-                dataset: [
-                    named(m, CONFIG.metrics[m])
-                    for m in CONFIG.selected_metrics(dataset)
-                ]
-                for dataset in datasets
-            },
+def preflight():
+    """Builds every selected class once, in a process of its own: parsing imports no torch.
+
+    No rule: whatever all jobs depend on would run them all again with every new variant.
+    """
+    selection = {
+        "settings": [
+            {"variant": variant, **setting.resolved()}
+            for (_, variant), setting in SETTINGS.items()
+        ],
+        "metrics": {
+            dataset: metric_entries(CONFIG.selected_metrics(dataset))
+            for dataset in CONFIG.selected_datasets()
         },
-    )
+    }
+    command = [sys.executable, "-m", "vqflow.preflight"]
+    if subprocess.run(command, input=canonical(selection), text=True).returncode != 0:
+        raise WorkflowError(
+            "preflight: mistakes in the configuration, see above; nothing ran"
+        )
 
 
 def data_params(wildcards):

@@ -5,7 +5,6 @@ rule train_flow:
     when the job is killed; the next start resumes from it.
     """
     input:
-        preflight=ancient(rules.preflight.output[0]),
         data=rules.prepare_data.output[0],
         atlas=flow_atlas,
     output:

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+from vqflow.config import data_root
 from vqflow.logs import read_stage, start_job
 from vqflow.stages import prepare_data
 
 start_job(snakemake.log[0])
 prepare_data(
     read_stage(snakemake.params),
-    data_root=Path(snakemake.params.data_root),
+    data_root=data_root(snakemake.config["data_root"]),
     output=Path(snakemake.output[0]),
 )
