@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from vqflow.datasets.base import Data, DataSpec
@@ -289,6 +288,8 @@ class KMeansAtlas(Atlas):
         self, data: Data, seed: int, checkpoint: Checkpoint | None = None
     ) -> list[dict[str, Any]]:
         """Runs k-means on the training split."""
+        from sklearn.cluster import KMeans  # slow to import, and few jobs need it
+
         x = as_data_space(data, "train")
         self.fit_scale(x)
         kmeans = KMeans(self.wanted_charts, n_init=1, random_state=seed)

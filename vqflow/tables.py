@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from vqflow.metrics.base import Score
@@ -209,7 +209,7 @@ def _spread(values: pd.Series[float]) -> dict[str, float]:
         "n_seeds": n,
         "mean": float(values.mean()) if n else math.nan,
         "std": std,
-        "ci95": float(stats.t.ppf(0.975, n - 1)) * std / math.sqrt(n) if n > 1 else math.nan,
+        "ci95": float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n) if n > 1 else math.nan,
     }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy import stats
+from scipy.special import stdtrit
 
 from vqflow.figures.panels import datasets_of, diverged, no_data, numbers, panel_grid
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
@@ -95,7 +95,7 @@ def interval(values: pd.Series[float]) -> tuple[float, float]:
     count = len(values)
     if count < 2:
         return float(values.mean()), float("nan")
-    half = float(stats.t.ppf(0.975, count - 1)) * float(values.std(ddof=1)) / count**0.5
+    half = float(stdtrit(count - 1, 0.975)) * float(values.std(ddof=1)) / count**0.5
     return float(values.mean()), half
 
 
