@@ -86,6 +86,14 @@ def test_shipped_runs_are_valid_and_named_like_their_file(path: Path) -> None:
             {"benchmarks": {"digits": {"substitute": {"training": {"toy": "imgae"}}}}},
             "benchmarks.digits.substitute.training: no entry 'imgae'; did you mean 'image'?",
         ),
+        (
+            {"training": {"toy": {"epochs": "3"}}},
+            "training.toy.epochs: '3' is a string, not a number; write 3",
+        ),
+        (
+            {"variants": {"vq-maf": {"baseline": "vq-maf"}}},
+            "variants.vq-maf.baseline: 'vq-maf' has a baseline itself",
+        ),
         ({"run": "a/b"}, "run: String should match pattern"),
     ],
 )

@@ -142,7 +142,12 @@ def test_a_failed_job_leaves_no_result(tmp_path: Path, monkeypatch: pytest.Monke
 def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_name: str) -> None:
     chosen = setting("vq-realnvp")
     chosen["flow"] = {"name": flow_name, **CATALOGUE["flows"][flow_name]}
-    chosen["atlas"] = {"name": "kmeans", **CATALOGUE["atlases"]["kmeans32"], "charts": 4, "min_charts": 2}
+    chosen["atlas"] = {
+        "name": "kmeans",
+        **CATALOGUE["atlases"]["kmeans32"],
+        "charts": 4,
+        "min_charts": 2,
+    }
     chosen["dataset"]["preprocess"]["logit"] = 0.01 if data.spec.kind == "image" else None
     chosen["dataset"]["name"] = data.spec.name
     atlas = stages.build_atlas(chosen["atlas"], data.spec)
@@ -179,7 +184,7 @@ def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_preflight_names_the_place(changes: Any, message: str) -> None:
     chosen = {"variant": "vq-realnvp", **setting("vq-realnvp", **changes)}
     with pytest.raises(ConfigError, match=message):
-        check({"settings": [chosen], "metrics": {}})
+        check({"settings": [chosen], "metrics": {}, "figures": {}})
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE["metrics"]))
@@ -188,12 +193,38 @@ def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     metric = stages.build_metric(entry)
     assert isinstance(metric, Metric)
     chosen = {"variant": "vq-realnvp", **setting("vq-realnvp")}
-    selection = {"settings": [chosen], "metrics": {"helix": [entry]}}
+    chosen["training"]["samples"] = 10_000
+    selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
     if "vector" in metric.kinds:
         assert f"metrics.{name} on helix" in check(selection)
     else:
         with pytest.raises(ConfigError, match=f"metrics.{name}: scores image data"):
             check(selection)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "figures", "message"),
+    [
+        (["kde_log_likelihood"], {}, "metrics.kde_log_likelihood.samples: 2500 are needed.* 60"),
+        ([], {"sample_grid": ["helix"]}, "figures: 'sample_grid' draws image data.*helix"),
+    ],
+)
+def test_preflight_finds_what_would_fail_after_training(
+    metrics: list[str], figures: dict[str, list[str]], message: str
+) -> None:
+    entries = [{"name": name, **CATALOGUE["metrics"][name]} for name in metrics]
+    chosen = {"variant": "realnvp", **setting("realnvp")}
+    with pytest.raises(ConfigError, match=message):
+        check({"settings": [chosen], "metrics": {"helix": entries}, "figures": figures})
+
+
+def test_every_chart_has_a_centre_among_the_training_points(tmp_path: Path) -> None:
+    train(tmp_path, "kmeans-realnvp")
+    points = Data.load(tmp_path / "data.npz").points["train"].astype(np.float32)
+    with np.load(tmp_path / "charts.npz") as charts:
+        for centre in charts["centres"]:
+            assert (points == centre).all(1).any()
+        assert charts["nearest"].max() < len(charts["centres"])
 
 
 def test_catalogue_is_shipped_without_machine_paths() -> None:

@@ -20,7 +20,7 @@ from vqflow.model import VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.training import Checkpoint, Outcome, fit
 
-SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2, "checkpoint_seconds": 0.0}
+SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2}
 
 
 class Parabola:
@@ -145,7 +145,7 @@ PROGRAM = """
     model = make_model("realnvp", ring(), dtype=torch.float32)
     task = FlowTask(model, ring(), "sampled", lambda epoch: time.sleep(pause))
     settings = Optimisation.model_validate({settings!r})
-    outcome = fit(task, settings, 1, 2, Checkpoint(folder / "checkpoint.pt", "same"))
+    outcome = fit(task, settings, 1, 2, Checkpoint(folder / "checkpoint.pt", "same", 0.0))
     history = [list(row.values()) for row in outcome.history]
     save_weights(folder / "result.pt", {{"flow": task.module.state_dict(), "history": history}})
 """

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -49,6 +50,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *arguments: str, fails: bool = False) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment.pop("VQFLOW_DATA", None)
     result = subprocess.run(
         [*SNAKEMAKE, *arguments],
         cwd=folder,
@@ -148,6 +150,22 @@ def test_a_wrong_argument_stops_at_preflight(project: Path) -> None:
     output = run(project, "--configfile", "wrong.yaml", fails=True)
     assert "flows.realnvp: zuko.flows.RealNVP refuses its arguments" in output
     assert not (project / "results" / "wrong" / "data").exists()
+
+
+def test_a_failed_job_is_made_good_by_running_again(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["run"] = "failed"
+    config["datasets"] = {"mine": {"class": "vqflow.datasets.arrays.Arrays", "path": "mine.npy"}}
+    config["benchmarks"]["toys"] |= {"datasets": ["mine"], "variants": ["realnvp"], "figures": []}
+    (project / "failed.yaml").write_text(yaml.safe_dump(config))
+    output = run(project, "--configfile", "failed.yaml", fails=True)
+    assert "mine.npy" in output
+    results = project / "results" / "failed"
+    assert not list(results.rglob("*.npz")) + list(results.rglob("*.csv"))
+    (project / "data").mkdir()
+    np.save(project / "data" / "mine.npy", np.random.default_rng(0).normal(size=(300, 2)))
+    run(project, "--configfile", "failed.yaml")
+    assert set(pd.read_csv(results / "tables" / "metrics.csv")["dataset"]) == {"mine"}
 
 
 def test_the_report_is_made(project: Path) -> None:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,7 @@ ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 FigureName = Literal[
     "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
 ]
+FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 
 STAGE_VERSIONS = {
     "data": 1,
@@ -77,9 +78,6 @@ class Optimisation(_Strict):
     clip_norm: float = Field(5.0, gt=0, description="Largest norm of the gradient.")
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
-    )
-    checkpoint_seconds: float = Field(
-        30.0, ge=0, description="Least time between two rolling checkpoints."
     )
     threads: int = Field(1, ge=1, description="CPU threads of the job.")
     device: Literal["cpu", "cuda"] = "cpu"
@@ -183,6 +181,11 @@ class Config(_Strict):
             self._check(f"{place}.embedding", "embedding", variant.embedding, self.embeddings)
             if variant.baseline is not None:
                 self._check(f"{place}.baseline", "variant", variant.baseline, self.variants)
+                if self.variants[variant.baseline].baseline is not None:
+                    raise ValueError(
+                        f"{place}.baseline: '{variant.baseline}' has a baseline itself; "
+                        "compare with a variant that has none"
+                    )
         kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
@@ -349,7 +352,8 @@ def _numeric_strings(value: Any, place: str) -> Iterable[str]:
             number = float(value)
         except ValueError:
             return
-        yield f"{place}: '{value}' is a string, not a number; write {number!r}"
+        shown = int(number) if value.strip().lstrip("+-").isdigit() else number
+        yield f"{place}: '{value}' is a string, not a number; write {shown!r}"
 
 
 def dump(model: BaseModel) -> dict[str, Any]:

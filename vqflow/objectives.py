@@ -70,6 +70,7 @@ class FlowTask:
         log_prob = self._loss(y, self._train_pairs[rows], noise)
         return -(log_prob + ladj).mean()
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Gives minus the mean of log p over the covering charts, in nats."""
         total = torch.zeros((), dtype=torch.float64, device=self.model.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from vqflow.metrics.base import Metric
 from vqflow.stages import build_dataset, build_metric
 
 _STAND_INS = {"vector": ((3,), None), "image": ((1, 8, 8), 256)}
+_FIGURE_KINDS = {"toy_gallery": "vector", "sample_grid": "image", "fid_curves": "image"}
 _CODES = 3
 
 
@@ -24,7 +25,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     """Builds every selected class with its arguments.
 
     Args:
-        selection: ``settings``: resolved settings; ``metrics``: data set -> metrics' entries.
+        selection: ``settings``: resolved settings, each with its ``variant``; ``metrics``:
+            data set -> metrics' entries; ``figures``: figure -> data sets.
 
     Returns:
         The names of what was built.
@@ -32,48 +34,50 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: One line per mistake, each beginning with its place in the configuration.
     """
-    mistakes: list[str] = []
-    built: list[str] = []
-
-    def attempt(place: str, make: Callable[[], Any]) -> Any:
-        if place in built:
-            return None
-        try:
-            result = make()
-        except ConfigError as error:
-            if str(error) not in mistakes:
-                mistakes.append(str(error))
-            return None
-        built.append(place)
-        return result
-
+    attempts = _Attempts()
     datasets: dict[str, Dataset] = {}
     for setting in selection["settings"]:
-        entry = setting["dataset"]
-        name = entry["name"]
+        name = setting["dataset"]["name"]
         if name not in datasets:
-            dataset = attempt(f"datasets.{name}", partial(_dataset, entry))
+            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting["dataset"]))
             if dataset is None:
                 continue
             datasets[name] = dataset
-        spec = _stand_in(name, datasets[name].kind)
-        attempt(
-            f"variants.{setting['variant']} on {name}",
-            partial(_model, setting, spec),
-        )
+        model = partial(_model, setting, _stand_in(name, datasets[name].kind))
+        attempts.run(f"variants.{setting['variant']} on {name}", model)
     for name, entries in selection["metrics"].items():
-        if name not in datasets:
-            continue
-        for entry in entries:
-            metric = attempt(f"metrics.{entry['name']} on {name}", partial(_metric, entry))
-            if metric is not None and datasets[name].kind not in metric.kinds:
-                mistakes.append(
-                    f"metrics.{entry['name']}: scores {' and '.join(metric.kinds)} data, "
-                    f"but datasets.{name} is {datasets[name].kind} data"
-                )
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    return built
+        drawn = [s["training"] for s in selection["settings"] if s["dataset"]["name"] == name]
+        for entry in entries if name in datasets else []:
+            checked = partial(_metric, entry, name, datasets[name].kind, drawn)
+            attempts.run(f"metrics.{entry['name']} on {name}", checked)
+    for figure, names in selection["figures"].items():
+        kinds = {name: datasets[name].kind for name in names if name in datasets}
+        attempts.run(f"figures.{figure}", partial(_figure, figure, kinds))
+    if attempts.mistakes:
+        raise ConfigError("\n".join(attempts.mistakes))
+    return attempts.done
+
+
+class _Attempts:
+    """Collects the mistakes of many attempts, each once."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[str] = []
+        self.done: list[str] = []
+
+    def run(self, place: str, make: Callable[[], Any]) -> Any:
+        try:
+            result = make()
+        except ConfigError as error:
+            mistake = str(error)
+        except Exception as error:
+            mistake = f"{place}: {type(error).__name__}: {error}"
+        else:
+            self.done.append(place)
+            return result
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+        return None
 
 
 def _stand_in(name: str, kind: str) -> DataSpec:
@@ -83,21 +87,42 @@ def _stand_in(name: str, kind: str) -> DataSpec:
 
 def _dataset(entry: Mapping[str, Any]) -> Dataset:
     dataset = build_dataset(entry)
-    if not isinstance(dataset, Dataset):
+    if not isinstance(dataset, Dataset) or not hasattr(dataset, "kind"):
         raise ConfigError(
             f"datasets.{entry['name']}.class: '{entry['class']}' is not a "
-            "vqflow.datasets.base.Dataset"
+            "vqflow.datasets.base.Dataset with a kind"
         )
     return dataset
 
 
-def _metric(entry: Mapping[str, Any]) -> Metric:
+def _metric(
+    entry: Mapping[str, Any], dataset: str, kind: str, trainings: Sequence[Mapping[str, Any]]
+) -> None:
+    place = f"metrics.{entry['name']}"
     metric = build_metric(entry)
     if not isinstance(metric, Metric):
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.metrics.base.Metric")
+    if kind not in metric.kinds:
         raise ConfigError(
-            f"metrics.{entry['name']}.class: '{entry['class']}' is not a vqflow.metrics.base.Metric"
+            f"{place}: scores {' and '.join(metric.kinds)} data, "
+            f"but datasets.{dataset} is {kind} data"
         )
-    return metric
+    needed = getattr(metric, "samples", 0)
+    for training in trainings:
+        if training["samples"] < needed:
+            raise ConfigError(
+                f"{place}.samples: {needed} are needed, but training.{training['name']}.samples, "
+                f"used for {dataset}, is {training['samples']}"
+            )
+
+
+def _figure(figure: str, kinds: Mapping[str, str]) -> None:
+    wanted = _FIGURE_KINDS.get(figure)
+    for dataset, kind in kinds.items():
+        if wanted not in (None, kind):
+            raise ConfigError(
+                f"figures: '{figure}' draws {wanted} data, but datasets.{dataset} is {kind} data"
+            )
 
 
 def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:

@@ -23,7 +23,7 @@ from vqflow.assembly import (
     save_atlas,
     save_model,
 )
-from vqflow.atlas import as_data_space
+from vqflow.atlas import Atlas, as_data_space
 from vqflow.components import ConfigError, build
 from vqflow.config import Training, fingerprint
 from vqflow.datasets.base import Array, Data, Dataset
@@ -80,14 +80,31 @@ def fit_atlas(entry: Entry, data_path: Path, seed: int, outputs: Entry, scratch:
     history = atlas.fit(data, seed, checkpoint)
     atlas.eval()
     save_atlas(outputs["atlas"], atlas, entry)
-    x = as_data_space(data, "train")
-    nearest = atlas.nearest(x)
-    centres = torch.stack([x[nearest == chart].mean(0) for chart in range(atlas.charts)])
     with atomic_path(outputs["charts"]) as temporary:
-        np.savez(temporary, nearest=nearest.numpy(), centres=centres.numpy())
+        np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
     _write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), outputs["history"])
     write_json(outputs["provenance"], provenance(stage="atlas", config=dict(entry), seed=seed))
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+@torch.no_grad()
+def describe_charts(atlas: Atlas, data: Data) -> dict[str, Array]:
+    """Gives, for figures, the nearest chart of each training point and each chart's centre.
+
+    A centre lies in code space; shown is the training point whose code is nearest to it.
+    """
+    x = as_data_space(data, "train")
+    best = torch.full((atlas.charts,), torch.inf)
+    centres = torch.zeros(atlas.charts, x.shape[1])
+    nearest = []
+    for part in x.split(4096):
+        distances = atlas.distances(part)
+        nearest.append(distances.argmin(1))
+        least = distances.min(0)
+        closer = least.values < best
+        best = torch.where(closer, least.values, best)
+        centres[closer] = part[least.indices[closer]]
+    return {"nearest": torch.cat(nearest).numpy(), "centres": centres.numpy()}
 
 
 def train_flow(

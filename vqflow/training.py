@@ -51,10 +51,12 @@ class Checkpoint:
     Attributes:
         path: The file; removed by the caller once results are written.
         fingerprint: Identifies all that the result depends on.
+        interval: Least time between two checkpoints, in seconds.
     """
 
     path: Path
     fingerprint: str
+    interval: float = 30.0
 
 
 @dataclass
@@ -150,7 +152,7 @@ def _fit(
         log.info("%s %s", name, " ".join(f"{key}={value:.6g}" for key, value in row.items()))
         bar.update()
         bar.set_postfix(validation=f"{row['validation_loss']:.4f}")
-        if checkpoint is not None and time.monotonic() - saved >= settings.checkpoint_seconds:
+        if checkpoint is not None and time.monotonic() - saved >= checkpoint.interval:
             _save(checkpoint, task, state, outcome)
             saved = time.monotonic()
     bar.close()

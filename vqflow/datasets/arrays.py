@@ -77,6 +77,7 @@ class Arrays(Dataset):
                 raise ValueError(f"Arrays: {key} is '{file}', allowed: {', '.join(SUFFIXES)}")
         if columns is not None and (isinstance(columns, str) or len(columns) == 0):
             raise ValueError(f"Arrays: columns is {columns!r}, allowed: a list of names, or null")
+        columns = None if columns is None else [str(name) for name in columns]
         if columns is not None and len(set(columns)) < len(columns):
             raise ValueError(f"Arrays: columns {list(columns)} names a column twice")
         if len(fractions) != 3 or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:

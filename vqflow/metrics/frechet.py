@@ -69,6 +69,8 @@ class FrechetDistance(Metric):
     equal number of samples, split and network.
     """
 
+    kinds = ("image",)
+
     name: ClassVar[str]
 
     def __init__(self, samples: int, split: str = "test") -> None:

@@ -30,6 +30,8 @@ class KDELogLikelihood(Metric):
     a log-spaced grid, then refined to 1 % between that one's neighbours.
     """
 
+    kinds = ("vector",)
+
     def __init__(
         self,
         samples: int = 2500,

@@ -1,8 +1,9 @@
+import os
 import subprocess
 import sys
 
 from vqflow.components import ConfigError
-from vqflow.config import STAGE_VERSIONS, canonical, dump, parse_config
+from vqflow.config import FIGURES, STAGE_VERSIONS, canonical, dump, parse_config
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -52,9 +53,15 @@ def preflight():
             dataset: metric_entries(CONFIG.selected_metrics(dataset))
             for dataset in CONFIG.selected_datasets()
         },
+        "figures": {name: CONFIG.figure_datasets(name) for name in FIGURES},
     }
     command = [sys.executable, "-m", "vqflow.preflight"]
-    if subprocess.run(command, input=canonical(selection), text=True).returncode != 0:
+    paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        command, input=canonical(selection), text=True, env=environment
+    )
+    if done.returncode != 0:
         raise WorkflowError(
             "preflight: mistakes in the configuration, see above; nothing ran"
         )
