@@ -183,5 +183,11 @@ def test_columns_need_names(tmp_path: Path) -> None:
 def test_splits_with_other_columns_are_refused(columns: list[str], tmp_path: Path) -> None:
     write(table(), tmp_path / "a.csv")
     write(table()[columns], tmp_path / "b.csv")
+    write(table(), tmp_path / "c.csv")
     with pytest.raises(ValueError, match="validation 'b.csv' has .*, but train 'a.csv' has 3"):
-        Arrays(train="a.csv", validation="b.csv", test="a.csv").load("a", tmp_path)
+        Arrays(train="a.csv", validation="b.csv", test="c.csv").load("a", tmp_path)
+
+
+def test_one_file_for_two_splits_is_refused() -> None:
+    with pytest.raises(ValueError, match="one file is given for two splits"):
+        Arrays(train="a.csv", validation="b.csv", test="a.csv")

@@ -60,6 +60,9 @@ class FakeModel:
         self.seen.append(x)
         return self.density(x) + self.offsets[support]
 
+    log_confinement = torch.tensor([0.5, 0.25]).log()
+    confinement_error = torch.tensor([0.05, 0.05])
+
     def leak(self) -> float:
         return 0.125
 
@@ -364,7 +367,9 @@ def test_charts_by_hand() -> None:
     data = Data(DataSpec("line", "vector", (1,)), points)
     model = FakeModel(data, atlas=HalfPlanes())
     scores = {score.metric: score for score in Charts().scores(trained(data, model), {})}
-    assert list(scores) == ["leak", "charts_per_point", "perplexity", "charts"]
+    names = ["leak", "confinement_error", "charts_per_point", "perplexity", "charts"]
+    assert list(scores) == names
+    assert scores["confinement_error"].value == pytest.approx(0.2, rel=1e-6)
     assert (scores["leak"].value, scores["leak"].n) == (0.125, 4)
     assert scores["charts_per_point"].value == pytest.approx(5 / 3, rel=1e-15)
     assert (scores["charts_per_point"].n, scores["charts_per_point"].split) == (3, "test")

@@ -97,13 +97,61 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
 
 def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
     first, second = (train(tmp_path / name, "vq-realnvp") for name in ("a", "b"))
-    for name in ("history", "samples"):
+    for name in ("model", "history", "samples"):
         assert first[name].read_bytes() == second[name].read_bytes()
 
 
-def test_base_and_vq_share_batches_and_data_but_not_the_atlas(tmp_path: Path) -> None:
-    base, vq = setting("realnvp"), setting("vq-realnvp")
-    assert {key for key in base if base[key] != vq[key]} == {"atlas"}
+def test_base_and_vq_share_the_order_of_the_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: dict[str, list[int]] = {}
+    for variant in ("realnvp", "kmeans-realnvp"):
+        seen = orders.setdefault(variant, [])
+        loss = stages.FlowTask.loss
+
+        def recorded(self: Any, rows: Any, noise: Any, seen: Any = seen, loss: Any = loss) -> Any:
+            seen += rows.tolist()
+            return loss(self, rows, noise)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stages.FlowTask, "loss", recorded)
+            train(tmp_path / variant, variant)
+    assert orders["realnvp"] == orders["kmeans-realnvp"]
+    assert len(orders["realnvp"]) == 4 * 300
+
+
+@pytest.mark.parametrize("atlas", ["single", "vq32-image"])
+def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
+    run = {"variants": {"realnvp": {"atlas": atlas}}}
+    small = {"atlases": {atlas: {"training": {"epochs": 2}} if atlas != "single" else {}}}
+    changes = merge(merge(run, small), {"datasets": {"helix": {"preprocess": {"logit": 0.01}}}})
+    outputs = train(tmp_path, "realnvp", images(), **changes)
+    metrics = [
+        {"name": name, **CATALOGUE["metrics"][name]}
+        for name in ("log_likelihood", "fid_classifier", "charts")
+    ]
+    metrics[1] |= {"samples": 60, "steps": 20}
+    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    stages.evaluate(
+        setting("realnvp", **changes),
+        "realnvp",
+        metrics,
+        tmp_path / "data.npz",
+        tmp_path / "reference.npz",
+        {0: outputs},
+        tmp_path / "metrics.csv",
+    )
+    table = pd.read_csv(tmp_path / "metrics.csv")
+    distances = table[table["metric"] == "fid_classifier"]
+    assert sorted(distances["epoch"].dropna()) == [2, 4]
+    assert distances["epoch"].isna().sum() == 1
+    assert np.isfinite(table["value"]).all()
+    assert {"bits_per_dim", "log_likelihood_all_median", "fid_classifier_confined"} <= set(
+        table["metric"]
+    )
+    with np.load(outputs["samples"]) as samples:
+        assert samples["final"].dtype == np.uint8
+        assert samples["final"].max() < 17
 
 
 def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,6 +172,21 @@ def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.Mon
     table = pd.read_csv(tmp_path / "metrics.csv")
     assert (table["status"] == "diverged").all()
     assert table["value"].isna().all()
+    assert set(table["split"]) == {"test", "validation"}
+    assert "log_likelihood_all" in set(table["metric"])
+
+
+def test_samples_that_are_not_finite_diverge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, n: int, *_: Any) -> Any:
+        return torch.full((n, 3), torch.nan), torch.zeros(n, dtype=torch.long)
+
+    monkeypatch.setattr("vqflow.model.VQFlow.sample", broken)
+    outputs = train(tmp_path, "realnvp")
+    assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
+    with np.load(outputs["samples"]) as samples:
+        assert samples.files == []
 
 
 def test_a_failed_job_leaves_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from vqflow.rendering import headline_tables, summary_latex, summary_markdown
 from vqflow.tables import (
     METRIC_COLUMNS,
     SUMMARY_COLUMNS,
-    diverged_rows,
     gather,
     lower_is_better,
     rows,
@@ -56,7 +55,9 @@ def table(
         for seed, value in by_seed.items():
             who = identity(variant, seed, dataset)
             if math.isnan(value):
-                parts.append(diverged_rows(["log_likelihood"], who))
+                parts.append(
+                    rows([score("log_likelihood", math.nan)], {**who, "status": "diverged"})
+                )
             else:
                 parts.append(rows([score(metric, value)], who))
     return pd.concat(parts, ignore_index=True)
@@ -78,18 +79,11 @@ def test_rows_have_the_columns_and_keep_integers() -> None:
     assert frame["value"].tolist() == [1.5, 1.25]
 
 
-def test_diverged_rows_have_no_value() -> None:
-    frame = diverged_rows(["a", "b"], identity("maf", 0))
-    assert frame["metric"].tolist() == ["a", "b"]
-    assert frame["status"].tolist() == ["diverged"] * 2
-    assert frame[["value", "n", "epoch"]].isna().all(axis=None)
-
-
 def test_gather_sorts_and_keeps_every_digit(tmp_path: Path) -> None:
     frames = [
         rows([score("b", 1 / 3), score("a", 0.1, epoch=10), score("a", 2e-17)], identity("maf", 1)),
         rows([score("a", 5.0, epoch=9)], identity("maf", 0)),
-        diverged_rows(["a"], identity("NA", 0, dataset="001")),
+        rows([score("a", math.nan)], identity("NA", 0, dataset="001", status="diverged")),
     ]
     paths = [tmp_path / f"{number}.csv" for number in range(3)]
     for path, frame in zip(paths, frames, strict=True):
@@ -104,7 +98,7 @@ def test_gather_sorts_and_keeps_every_digit(tmp_path: Path) -> None:
     assert forward["value"].tolist()[1:] == [5.0, 0.1, 2e-17, 1 / 3]
     csv = forward.to_csv(index=False).splitlines()
     assert csv[2] == "helix,maf,maf,single,identity,0,9,a,5.0,nats,7,test,ok,10,0"
-    assert csv[1] == "001,NA,maf,single,identity,0,,a,,,,,diverged,10,0"
+    assert csv[1] == "001,NA,maf,single,identity,0,,a,,nats,7,test,diverged,10,0"
 
 
 def test_gather_of_nothing_has_the_columns() -> None:

@@ -90,9 +90,7 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     assert (results / "logs/flows/helix/realnvp/seed0.log").read_text().count("epoch=") == 2
     assert (results / "benchmarks/flows/helix/realnvp/seed0.tsv").exists()
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
-    assert not (results / "checkpoints" / "flows").exists() or not list(
-        (results / "checkpoints").rglob("*.pt")
-    )
+    assert not [path for path in (results / "checkpoints").rglob("*") if path.is_file()]
 
 
 def test_run_again_does_nothing(project: Path) -> None:
@@ -123,6 +121,36 @@ def test_reordered_keys_run_nothing(project: Path) -> None:
     (project / "reordered.yaml").write_text(yaml.safe_dump(reordered, sort_keys=False))
     output = run(project, "-n", "--configfile", "reordered.yaml")
     assert "Nothing to be done" in output
+
+
+def test_what_is_not_selected_runs_nothing(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["datasets"]["knotted"] = {"noise": 0.5}
+    config["data_root"] = "elsewhere"
+    (project / "unselected.yaml").write_text(yaml.safe_dump(config))
+    output = run(project, "-n", "--configfile", "unselected.yaml")
+    assert "Nothing to be done" in output
+
+
+def test_figures_show_what_their_benchmarks_hold(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["run"] = "two"
+    config["benchmarks"]["more"] = {
+        "datasets": ["helix", "digits"],
+        "variants": ["maf", "vq-maf"],
+        "metrics": ["log_likelihood"],
+        "figures": ["likelihood"],
+    }
+    (project / "two.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "two.yaml")
+    assert jobs["plot_atlas"] == jobs["plot_toy_gallery"] == 1
+    assert jobs["train_flow"] == 6
+
+
+def test_the_cluster_profile_plans(project: Path) -> None:
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    arguments = ["--workflow-profile", "profiles/slurm", "--configfile", "config/mnist.yaml"]
+    assert planned(project, *arguments)["train_flow"] == 12
 
 
 def test_a_mistake_stops_before_any_job(project: Path) -> None:

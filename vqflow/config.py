@@ -38,7 +38,7 @@ STAGE_VERSIONS = {
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Component(BaseModel):
@@ -274,14 +274,33 @@ class Config(_Strict):
             for metric in benchmark.metrics
         )
 
-    def figure_datasets(self, figure: FigureName) -> list[str]:
-        """Gives the data sets that a figure shows; none where no benchmark asks for it."""
+    def figure_settings(self, figure: FigureName) -> list[tuple[str, str]]:
+        """Gives the (data set, variant) pairs of the benchmarks that ask for a figure."""
         return _unique(
-            dataset
+            (dataset, variant)
             for benchmark in self.benchmarks.values()
             if figure in benchmark.figures
             for dataset in benchmark.datasets
+            for variant in benchmark.variants
         )
+
+    def figure_datasets(self, figure: FigureName) -> list[str]:
+        """Gives the data sets that a figure shows; none where no benchmark asks for it."""
+        return _unique(dataset for dataset, _ in self.figure_settings(figure))
+
+    def selection(self) -> dict[str, Any]:
+        """Gives, as plain values, all that the run's results depend on and nothing else."""
+        metrics = _unique(m for benchmark in self.benchmarks.values() for m in benchmark.metrics)
+        return {
+            "run": self.run,
+            "seeds": self.seeds,
+            "benchmarks": {name: dump(entry) for name, entry in self.benchmarks.items()},
+            "metrics": {name: dump(self.metrics[name]) for name in metrics},
+            "settings": [
+                {"variant": variant, **setting.resolved()}
+                for (_, variant), setting in self.settings().items()
+            ],
+        }
 
     def selected_datasets(self) -> list[str]:
         """Gives every selected data set once."""

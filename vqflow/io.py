@@ -68,8 +68,9 @@ def save_weights(path: str | Path, content: Mapping[str, Any]) -> None:
     """Saves tensors and plain values, atomically; readable without running any code of the file."""
     import torch
 
-    with atomic_path(path) as temporary:
-        torch.save(dict(content), temporary)
+    # A file object, since torch.save writes a path's random temporary name into the archive.
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        torch.save(dict(content), file)
 
 
 def load_weights(path: str | Path) -> dict[str, Any]:

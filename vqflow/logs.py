@@ -14,11 +14,11 @@ from vqflow.components import ConfigError
 def start_job(log_path: str) -> None:
     """Sends log messages, warnings and an uncaught error of this process to its log file.
 
-    The terminal keeps the progress bar, and of an uncaught error its one line.
+    Appends, so that a job that resumes keeps the lines of its first part. The terminal
+    keeps the progress bar, and of an uncaught error its one line.
     """
     logging.basicConfig(
         filename=log_path,
-        filemode="w",
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,

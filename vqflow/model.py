@@ -82,7 +82,9 @@ class VQFlow(nn.Module):
         return joint.masked_scatter(covering.mask, values)
 
     def log_prob(self, x: Tensor, support: Support = "all") -> Tensor:
-        """Gives log p(x) (N,), in nats, of points x (N, D); memory is bounded by chunks.
+        """Gives log p(x) (N,), in nats, of points x (N, D).
+
+        Memory is bounded by chunks where gradients are off (``torch.no_grad()``).
 
         Raises:
             RuntimeError: For ``"confined"`` before :meth:`estimate_confinement`.
@@ -115,19 +117,23 @@ class VQFlow(nn.Module):
             support: The charts that may be chosen.
             generator: For ``"sampled"``.
         """
+        if chart not in ("sampled", "expected", "most_probable"):
+            raise ValueError(f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'")
+        size = max(1, self._pairs_per_chunk // self.atlas.charts)
+        return torch.cat([self._infer(part, chart, support, generator) for part in x.split(size)])
+
+    def _infer(
+        self, x: Tensor, chart: ChartChoice, support: Support, generator: torch.Generator | None
+    ) -> Tensor:
         posterior = self.posterior(x, support)
         y, _ = self.preprocessing(x)
         if chart == "expected":
             rows, charts = (posterior > 0).nonzero(as_tuple=True)
             weighted = posterior[rows, charts, None] * self._to_noise(y[rows], charts)
-            return torch.zeros_like(weighted[:1]).expand(len(x), -1).index_add(0, rows, weighted)
+            return weighted.new_zeros(len(x), weighted.shape[1]).index_add(0, rows, weighted)
         if chart == "sampled":
-            charts = torch.multinomial(posterior, 1, generator=generator)[:, 0]
-        elif chart == "most_probable":
-            charts = posterior.argmax(1)
-        else:
-            raise ValueError(f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'")
-        return self._to_noise(y, charts)
+            return self._to_noise(y, torch.multinomial(posterior, 1, generator=generator)[:, 0])
+        return self._to_noise(y, posterior.argmax(1))
 
     def to_data(self, z: Tensor, charts: Tensor) -> Tensor:
         """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D)."""
@@ -160,8 +166,9 @@ class VQFlow(nn.Module):
         if support != "confined":
             raise ValueError(f"support is '{support}'; allowed: 'all', 'confined'")
         x = self._draw(charts, generator)
+        outside = torch.arange(n, device=self.device)
         for _ in range(_MAX_TRIES):
-            outside = (~self._inside(x, charts)).nonzero()[:, 0]
+            outside = outside[~self._inside(x[outside], charts[outside])]
             if len(outside) == 0:
                 return x, charts
             x[outside] = self._draw(charts[outside], generator)

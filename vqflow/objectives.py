@@ -23,7 +23,8 @@ class FlowTask:
     """Trains the flow of a :class:`VQFlow`; its atlas stays as it is.
 
     The encoder is run once per image or point, before training; data stay on the
-    model's device. With P(x) = Σ_{k covers x} p_k and p̃_x(k) = p_k / P(x), the loss is
+    model's device; ``module`` holds what is trained. With P(x) = Σ_{k covers x} p_k and
+    p̃_x(k) = p_k / P(x), the loss is
 
     - ``"sampled"``: -(log p(x|k) + log P(x)), k ~ p̃_x drawn anew at every step;
     - ``"covering"``: -log Σ_{k covers x} p_k p(x|k).
@@ -42,6 +43,7 @@ class FlowTask:
         self, model: VQFlow, data: Data, objective: Objective, end_epoch: Snapshot
     ) -> None:
         self.model = model
+        self.module: nn.Module = nn.ModuleList([model.flow, model.embedding])
         self.end_epoch = end_epoch
         self._loss = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
@@ -52,11 +54,6 @@ class FlowTask:
             self._on_device(data.points["validation"]), generator
         )
         self._validation_pairs = self._pairs(data, "validation")
-
-    @property
-    def module(self) -> nn.Module:
-        """The flow."""
-        return self.model.flow
 
     @property
     def points(self) -> int:

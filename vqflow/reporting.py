@@ -23,6 +23,7 @@ RUNTIME_COLUMNS = [
     "best_epoch",
     "training_seconds",
     "seconds_per_epoch",
+    "atlas_seconds",
     "threads",
     "device",
 ]
@@ -34,25 +35,27 @@ def make_tables(
     variants: Sequence[str],
     baselines: Mapping[str, str],
     metrics: Sequence[str],
-    provenances: Sequence[str],
+    flows: Sequence[str],
+    atlases: Sequence[str],
     outputs: Mapping[str, Path],
 ) -> None:
     """Gathers all scores and times of a run and summarises them.
 
     Args:
-        config: The whole configuration, which is written beside the tables.
+        config: What the run selects, which is written beside the tables.
         datasets: The data sets, in the order of the tables' columns.
         variants: The variants, in the order of the tables' rows.
         baselines: variant -> the variant that it is compared with.
         metrics: The tables of scores, one per data set and variant.
-        provenances: The provenance of every trained flow, at
+        flows: The provenance of every trained flow, at
             ``.../{dataset}/{variant}/seed{seed}/provenance.json``.
+        atlases: The provenance of the atlas of each of them.
         outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
             ``provenance`` and ``config``.
     """
     scores = gather([Path(path) for path in metrics])
     summary = summarise(scores, dict(baselines))
-    tables = {"metrics": scores, "summary": summary, "runtime": runtimes(provenances)}
+    tables = {"metrics": scores, "summary": summary, "runtime": runtimes(flows, atlases)}
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
@@ -62,11 +65,12 @@ def make_tables(
     write_json(outputs["provenance"], provenance(run=config["run"]))
 
 
-def runtimes(provenances: Sequence[str]) -> pd.DataFrame:
-    """Reads how long every trained flow took, in seconds."""
+def runtimes(flows: Sequence[str], atlases: Sequence[str]) -> pd.DataFrame:
+    """Reads how long every flow and its atlas took, in seconds; an atlas serves many flows."""
     rows = []
-    for path in map(Path, provenances):
+    for path, atlas_path in zip(map(Path, flows), map(Path, atlases), strict=True):
         facts = json.loads(path.read_text(encoding="utf-8"))
+        atlas = json.loads(atlas_path.read_text(encoding="utf-8"))
         training = facts["config"]["training"]
         rows.append(
             {
@@ -78,6 +82,7 @@ def runtimes(provenances: Sequence[str]) -> pd.DataFrame:
                 "best_epoch": facts["best_epoch"],
                 "training_seconds": facts["training_seconds"],
                 "seconds_per_epoch": round(facts["training_seconds"] / facts["epochs"], 4),
+                "atlas_seconds": atlas["training_seconds"],
                 "threads": training["threads"],
                 "device": training["device"],
             }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ from vqflow.assembly import (
 )
 from vqflow.atlas import Atlas, as_data_space
 from vqflow.components import ConfigError, build
-from vqflow.config import Training, fingerprint
+from vqflow.config import STAGE_VERSIONS, Training, fingerprint
 from vqflow.datasets.base import Array, Data, Dataset
 from vqflow.io import atomic_path, provenance, write_json
-from vqflow.metrics.base import Metric, Reference, TrainedRun
+from vqflow.metrics.base import Metric, NotFiniteError, Reference, TrainedRun
 from vqflow.model import LeakError, VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.seeding import derive_seed
@@ -46,10 +47,11 @@ def build_dataset(entry: Entry) -> Dataset:
     return dataset
 
 
-def build_metric(entry: Entry) -> Metric:
+def build_metric(entry: Entry, device: str = "cpu") -> Metric:
     """Builds a metric of the catalogue: ``{"name", "class", **arguments}``."""
     arguments = {key: value for key, value in entry.items() if key != "name"}
     metric: Metric = build(arguments, f"metrics.{entry['name']}")
+    metric.device = device
     return metric
 
 
@@ -76,14 +78,17 @@ def fit_atlas(entry: Entry, data_path: Path, seed: int, outputs: Entry, scratch:
     _use(settings.get("threads", 1), settings.get("device", "cpu"))
     data = Data.load(data_path)
     atlas = build_atlas(entry, data.spec)
-    checkpoint = _checkpoint(scratch, [dict(entry), seed, _digest(data_path)])
+    checkpoint = _checkpoint(scratch, "atlas", [dict(entry), seed, _digest(data_path)])
+    started = time.monotonic()
     history = atlas.fit(data, seed, checkpoint)
+    seconds = round(time.monotonic() - started, 3)
     atlas.eval()
     save_atlas(outputs["atlas"], atlas, entry)
     with atomic_path(outputs["charts"]) as temporary:
         np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
     _write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), outputs["history"])
-    write_json(outputs["provenance"], provenance(stage="atlas", config=dict(entry), seed=seed))
+    facts = provenance(stage="atlas", config=dict(entry), seed=seed, training_seconds=seconds)
+    write_json(outputs["provenance"], facts)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
@@ -127,15 +132,18 @@ def train_flow(
     model = build_model(setting, load_atlas(atlas_path, data.spec), seed)
     model.preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
     model.to(settings["device"])
-    checkpoint = _checkpoint(
-        scratch, [dict(setting), seed, _digest(data_path), _digest(atlas_path)]
-    )
+    facts = [dict(setting), seed, _digest(data_path), _digest(atlas_path)]
+    checkpoint = _checkpoint(scratch, "flow", facts)
     snapshots = checkpoint.path.parent / "snapshots"
 
     def take_snapshot(epoch: int) -> None:
         interval = settings["snapshot_interval"]
         if interval is not None and epoch % interval == 0:
-            points, _ = draw_samples(model, settings["samples"], seed, epoch)
+            try:
+                points, _ = draw_samples(model, settings["samples"], seed, epoch)
+            except NotFiniteError as error:
+                log.warning("no snapshot of epoch %d: %s", epoch, error)
+                return
             with atomic_path(snapshots / f"epoch_{epoch}.npy") as temporary:
                 np.save(temporary, points)
 
@@ -154,8 +162,12 @@ def train_flow(
         if int(path.stem.removeprefix("epoch_")) <= len(outcome.history)
     }
     if outcome.status == "ok":
-        model.estimate_confinement(settings["confinement_samples"], seed)
-        samples |= _final_samples(model, settings["samples"], seed)
+        try:
+            model.estimate_confinement(settings["confinement_samples"], seed)
+            samples |= _final_samples(model, settings["samples"], seed)
+        except NotFiniteError as error:
+            log.error("diverged: %s", error)
+            outcome.status = "diverged"
     save_model(outputs["model"], model.cpu(), setting, outcome.status)
     with atomic_path(outputs["samples"]) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **samples)
@@ -175,10 +187,16 @@ def draw_samples(
         seed: The trial's seed.
         epoch: The epoch, which seeds the draw too; ``None`` for the final model.
         support: See :meth:`vqflow.model.VQFlow.sample`.
+
+    Raises:
+        NotFiniteError: If a sample is not finite; as a pixel it would look like one.
     """
     generator = torch.Generator(model.device)
     generator.manual_seed(derive_seed("samples", seed, epoch, support))
     x, charts = model.sample(n, support, generator)
+    bad = int((~torch.isfinite(x)).any(1).sum())
+    if bad:
+        raise NotFiniteError(f"{bad} of {n} samples are not finite")
     points = model.preprocessing.quantise(x).cpu().numpy()
     return points, charts.cpu().numpy().astype(np.int32)
 
@@ -194,14 +212,14 @@ def _final_samples(model: VQFlow, n: int, seed: int) -> dict[str, Array]:
 
 
 def make_reference(
-    metrics: Sequence[Entry], data_path: Path, output: Path, threads: int = 1
+    metrics: Sequence[Entry], data_path: Path, output: Path, threads: int = 1, device: str = "cpu"
 ) -> None:
     """Computes what metrics need of the data alone, for all of them, into one file."""
-    _use(threads, "cpu")
+    _use(threads, device)
     data = Data.load(data_path)
     arrays = {}
     for entry in metrics:
-        for key, value in build_metric(entry).reference(data).items():
+        for key, value in build_metric(entry, device).reference(data).items():
             arrays[f"{entry['name']}//{key}"] = value
     with atomic_path(output) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
@@ -215,7 +233,6 @@ def evaluate(
     reference_path: Path,
     runs: Mapping[int, Entry],
     output: Path,
-    threads: int = 1,
 ) -> None:
     """Scores all trials of one variant on one data set.
 
@@ -225,11 +242,11 @@ def evaluate(
         metrics: The metrics' entries of the catalogue.
         data_path: What :func:`prepare_data` wrote.
         reference_path: What :func:`make_reference` wrote.
-        runs: Per seed, the paths ``model``, ``samples``, ``history`` and ``atlas``.
+        runs: Per seed, the paths ``model``, ``samples`` and ``history``.
         output: The table of metrics, one row per score.
-        threads: CPU threads.
     """
-    _use(threads, "cpu")
+    device = setting["training"]["device"]
+    _use(setting["training"]["threads"], device)
     data = Data.load(data_path)
     references = _load_references(reference_path)
     frames = []
@@ -248,23 +265,27 @@ def evaluate(
         }
         run = TrainedRun(
             data=data,
-            model=model,
+            model=model.to(device),
             samples=_load_arrays(paths["samples"]),
             history=pd.read_csv(paths["history"]),
         )
         for entry in metrics:
-            frames.append(_score(entry, run, references.get(entry["name"], {}), identity))
+            metric = build_metric(entry, device)
+            frames.append(_score(metric, run, references.get(entry["name"], {}), identity))
             log.info("%s, %s, seed %d: %s", data.spec.name, variant, seed, entry["name"])
     _write_csv(pd.concat(frames, ignore_index=True), output)
 
 
 def _score(
-    entry: Entry, run: TrainedRun, reference: Reference, identity: dict[str, Any]
+    metric: Metric, run: TrainedRun, reference: Reference, identity: dict[str, Any]
 ) -> pd.DataFrame:
-    if identity["status"] == "diverged":
-        return tables.diverged_rows([entry["name"]], identity)
-    with torch.no_grad():
-        return tables.rows(build_metric(entry).scores(run, reference), identity)
+    if identity["status"] == "ok":
+        try:
+            with torch.no_grad():
+                return tables.rows(list(metric.scores(run, reference)), identity)
+        except NotFiniteError as error:
+            log.error("diverged: %s", error)
+    return tables.rows(metric.blank(run.data), {**identity, "status": "diverged"})
 
 
 def _load_references(path: Path) -> dict[str, Reference]:
@@ -293,8 +314,8 @@ def _optimisation(settings: Entry) -> Training:
     return Training.model_validate({k: v for k, v in settings.items() if k != "name"})
 
 
-def _checkpoint(scratch: Path, facts: list[Any]) -> Checkpoint:
-    identity = fingerprint(facts)
+def _checkpoint(scratch: Path, stage: str, facts: list[Any]) -> Checkpoint:
+    identity = fingerprint([STAGE_VERSIONS[stage], torch.__version__, *facts])
     if scratch.exists() and not (scratch / identity).exists():
         shutil.rmtree(scratch)
     (scratch / identity).mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,14 @@ LOWER_IS_BETTER = frozenset(
 """Metrics of which less is better; the same holds for their ``_confined`` rows."""
 
 NOT_RANKED = frozenset(
-    {"ceiling", "ceiling_gap_standard_error", "charts", "charts_per_point", "perplexity"}
+    {
+        "ceiling",
+        "ceiling_gap_standard_error",
+        "charts",
+        "charts_per_point",
+        "confinement_error",
+        "perplexity",
+    }
 )
 """Metrics that describe and do not rank: they have no gain and no winner."""
 
@@ -76,7 +83,7 @@ def rows(scores: Iterable[Score], identity: Mapping[str, Any]) -> pd.DataFrame:
     """Gives the metrics table of one run.
 
     Args:
-        scores: The run's scores.
+        scores: The run's scores; without values if the run diverged.
         identity: What is the same in every row: dataset, variant, flow, atlas, embedding,
             seed, status, parameters and atlas_parameters.
     """
@@ -91,19 +98,6 @@ def rows(scores: Iterable[Score], identity: Mapping[str, Any]) -> pd.DataFrame:
             "split": score.split,
         }
         for score in scores
-    )
-
-
-def diverged_rows(metrics: Iterable[str], identity: Mapping[str, Any]) -> pd.DataFrame:
-    """Gives the metrics table of a run that diverged: a row per metric, without a value.
-
-    Args:
-        metrics: Names of the metrics that were asked for.
-        identity: As for :func:`rows`; its status is set to ``diverged``.
-    """
-    empty = {"epoch": None, "value": math.nan, "unit": "", "n": None, "split": ""}
-    return _table(
-        {**identity, **empty, "metric": metric, "status": "diverged"} for metric in metrics
     )
 
 

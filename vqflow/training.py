@@ -26,9 +26,8 @@ Status = Literal["ok", "diverged"]
 class Task(Protocol):
     """What the loop trains."""
 
-    @property
-    def module(self) -> nn.Module:
-        """Holds everything that is trained, checkpointed and restored."""
+    module: nn.Module
+    """Holds everything that is trained, checkpointed and restored."""
 
     @property
     def points(self) -> int:
@@ -171,9 +170,7 @@ def _start(
     batch_seed: int,
     device: torch.device,
 ) -> _State:
-    optimiser = torch.optim.Adam(
-        task.module.parameters(), lr=settings.learning_rate, fused=True, weight_decay=0.0
-    )
+    optimiser = torch.optim.Adam(task.module.parameters(), lr=settings.learning_rate, fused=True)
     return _State(
         optimiser=optimiser,
         schedule=_schedule(optimiser, settings, steps * settings.epochs),

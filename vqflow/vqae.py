@@ -191,7 +191,7 @@ class _AutoEncoding:
             **atlas.quantisation,
         ).to(inputs.device)
         self.encoder, self.decoder = atlas.encoder, atlas.decoder
-        self.module = nn.ModuleList([self.encoder, self.decoder, self.codebook])
+        self.module: nn.Module = nn.ModuleList([self.encoder, self.decoder, self.codebook])
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(derive_seed("codebook", seed))
             self.codebook(atlas.encoder(inputs[:_KMEANS_POINTS]))

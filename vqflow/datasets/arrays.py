@@ -72,6 +72,8 @@ class Arrays(Dataset):
                 "allowed: either path, or all of train, validation and test"
             )
         self.files = {split: part for split, part in parts.items() if part} or {"path": str(path)}
+        if len(set(map(Path, self.files.values()))) < len(self.files):
+            raise ValueError("Arrays: one file is given for two splits; they must be disjoint")
         for key, file in self.files.items():
             if Path(file).suffix.lower() not in SUFFIXES:
                 raise ValueError(f"Arrays: {key} is '{file}', allowed: {', '.join(SUFFIXES)}")

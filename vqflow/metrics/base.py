@@ -16,6 +16,10 @@ from vqflow.model import VQFlow
 Reference = dict[str, Array]
 
 
+class NotFiniteError(RuntimeError):
+    """A model gave numbers that are not finite: it is scored as diverged."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One row of the metrics table.
@@ -63,9 +67,16 @@ class Metric(ABC):
     kinds: tuple[str, ...] = ("vector", "image")
     """The kinds of data that the metric can score."""
 
+    device: str = "cpu"
+    """Where networks of the metric run: that of the trained flow, set by the job."""
+
     def reference(self, data: Data) -> Reference:
         """Computes what depends on the data alone, once per data set."""
         return {}
+
+    def blank(self, data: Data) -> Iterable[Score]:
+        """Names the final model's scores, without values: the rows of a run that diverged."""
+        return []
 
     @abstractmethod
     def scores(self, run: TrainedRun, reference: Reference) -> Iterable[Score]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from vqflow.datasets.base import Data
 from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
 from vqflow.metrics.likelihood import points_of
 
@@ -18,6 +19,7 @@ class Charts(Metric):
 
     * ``leak``: 1 - Σ_k p_k Z_k, the share of the model's probability that falls outside
       the region of its own chart; n is the number of charts, each with its own Z_k.
+    * ``confinement_error``: the largest relative standard error of a Z_k.
     * ``charts_per_point``: mean number of charts that cover a test point.
     * ``perplexity``: exp of the entropy of the nearest charts' frequencies on the
       training split; between 1 and K.
@@ -27,8 +29,12 @@ class Charts(Metric):
     dequantisation noise changes none of these.
     """
 
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the leak; the other rows are facts of the atlas alone."""
+        yield Score("leak", float("nan"), "", len(data.points["train"]), "train")
+
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Gives the four rows."""
+        """Gives the rows."""
         atlas = run.model.atlas
         charts = int(atlas.charts)
         with torch.no_grad():
@@ -36,6 +42,8 @@ class Charts(Metric):
             overlap = torch.cat([atlas.covering(part).sum(1) for part in torch.split(test, _CHUNK)])
             nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
         yield Score("leak", float(run.model.leak()), "", charts, "train")
+        error = (run.model.confinement_error / run.model.log_confinement.exp()).max()
+        yield Score("confinement_error", float(error), "", charts, "train")
         yield Score("charts_per_point", float(overlap.double().mean()), "", len(test), "test")
         yield Score("perplexity", perplexity(nearest), "", len(nearest), "train")
         yield Score("charts", float(charts), "", len(nearest), "train")

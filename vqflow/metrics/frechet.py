@@ -123,6 +123,11 @@ class FrechetDistance(Metric):
         mean, covariance = statistics(features_of(points, data.spec, network))
         return {**prepared, "mean": mean, "covariance": covariance}
 
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the rows of both samplers."""
+        for metric in (self.name, f"{self.name}_confined"):
+            yield Score(metric, float("nan"), "", self.samples, self.split)
+
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives a row per snapshot, and for the final model one per sampler.
 

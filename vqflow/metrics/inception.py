@@ -32,7 +32,7 @@ class FrechetInception(FrechetDistance):
     """``fid_inception``: the 2048 features of pytorch-fid's InceptionV3 (Heusel et al. 2017).
 
     Grey images are repeated to 3 channels; the network itself resizes to 299x299.
-    It runs on the GPU where there is one.
+    It runs where the flow was trained: on a GPU with ``device: cuda``.
     """
 
     name: ClassVar[str] = "fid_inception"
@@ -80,7 +80,7 @@ class FrechetInception(FrechetDistance):
                 f"data set '{spec.name}', metric '{self.name}': the weights of the reference "
                 f"statistics (sha256 {expected[:8]}) are gone; found {path}"
             )
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        device = torch.device(self.device)
         network = load_network(path).to(device)
 
         def features(images: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
 from vqflow.datasets.base import Data
-from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.base import Metric, NotFiniteError, Reference, Score, TrainedRun
 
 Floats = NDArray[np.float64]
 
@@ -95,11 +95,17 @@ class KDELogLikelihood(Metric):
             )
         return {"bandwidth": np.array(bandwidth), "points": points}
 
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the rows of both samplers."""
+        for metric in ("kde_log_likelihood", "kde_log_likelihood_confined"):
+            yield Score(metric, float("nan"), "nats", self.samples, "train")
+
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Scores the final model's samples of both samplers.
 
         Raises:
-            RuntimeError: If there are too few samples, or some are not finite.
+            RuntimeError: If there are too few samples.
+            NotFiniteError: If some samples are not finite.
         """
         points = reference["points"].astype(np.float64)
         bandwidth = float(reference["bandwidth"])
@@ -115,7 +121,7 @@ class KDELogLikelihood(Metric):
                 )
             bad = int((~np.isfinite(samples)).any(axis=1).sum())
             if bad:
-                raise RuntimeError(f"{place}: {bad} of {len(samples)} samples are not finite")
+                raise NotFiniteError(f"{place}: {bad} of {len(samples)} samples are not finite")
             value = float(log_density(samples, points, bandwidth).mean())
             yield Score(metric, value, "nats", len(samples), "train")
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqflow.datasets.base import SPLITS
-from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.datasets.base import SPLITS, Data
+from vqflow.metrics.base import Metric, NotFiniteError, Reference, Score, TrainedRun
 from vqflow.seeding import derive_seed
 
 Support = Literal["all", "covering", "confined"]
@@ -45,14 +45,14 @@ def log_densities(
         metric: The metric's name, for the error message.
 
     Raises:
-        RuntimeError: If any log-density is not finite: no such model is to be ranked.
+        NotFiniteError: If any log-density is not finite: no such model is to be ranked.
     """
     with torch.no_grad():
         values = run.model.log_prob(points_of(run, split), support=support)
     densities = values.double().cpu().numpy()
     bad = int((~np.isfinite(densities)).sum())
     if bad:
-        raise RuntimeError(
+        raise NotFiniteError(
             f"data set '{run.data.spec.name}', metric '{metric}', split '{split}': "
             f"{bad} of {len(densities)} log-densities are not finite"
         )
@@ -84,6 +84,16 @@ class LogLikelihood(Metric):
         self.supports = cast(tuple[Support, ...], _known("supports", supports, get_args(Support)))
         self.splits = cast(tuple[Split, ...], _known("splits", splits, SPLITS))
 
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the rows."""
+        for split in self.splits:
+            n = len(data.points[split])
+            for support in self.supports:
+                yield Score(f"log_likelihood_{support}", math.nan, "nats", n, split)
+                if data.spec.levels is not None and support == "all":
+                    yield Score(f"log_likelihood_{support}_median", math.nan, "nats", n, split)
+                    yield Score("bits_per_dim", math.nan, "bits/dim", n, split)
+
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives one row per support and split, and the images' further rows."""
         for split in self.splits:
@@ -106,6 +116,11 @@ class Ceiling(Metric):
     log p* - log q with q the model's density over all charts; both in nats.
     Data sets that do not know their density get no rows.
     """
+
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the gap; the ceiling itself is known without a model."""
+        if data.log_density:
+            yield Score("ceiling_gap", math.nan, "nats", len(data.points["test"]), "test")
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the ceiling, the gap and the gap's standard error.

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 
@@ -21,12 +22,16 @@ SETTINGS = CONFIG.settings()
 ATLASES = {(s.dataset_name, s.atlas_name): s.atlas for s in SETTINGS.values()}
 
 
+def one_of(names):
+    return "|".join(re.escape(name) for name in names)
+
+
 wildcard_constraints:
-    dataset="|".join(CONFIG.selected_datasets()),
-    variant="|".join(CONFIG.selected_variants()),
-    family="|".join(CONFIG.families()),
-    atlas="|".join(sorted({atlas for _, atlas in ATLASES})),
-    metric="|".join(CONFIG.metrics),
+    dataset=one_of(CONFIG.selected_datasets()),
+    variant=one_of(CONFIG.selected_variants()),
+    family=one_of(CONFIG.families()),
+    atlas=one_of(sorted({atlas for _, atlas in ATLASES})),
+    metric=one_of(CONFIG.metrics),
     seed=r"\d+",
 
 
@@ -123,6 +128,28 @@ def metric_entries(names):
     return [named(name, CONFIG.metrics[name]) for name in names]
 
 
+def dataset_trainings(wildcards):
+    return [
+        s.training
+        for (dataset, _), s in SETTINGS.items()
+        if dataset == wildcards.dataset
+    ]
+
+
+def reference_threads(wildcards):
+    return max(training.threads for training in dataset_trainings(wildcards))
+
+
+def reference_device(wildcards):
+    """Where networks of the metrics run: where the data set's flows are trained."""
+    devices = {training.device for training in dataset_trainings(wildcards)}
+    return "cuda" if "cuda" in devices else "cpu"
+
+
+def reference_gpus(wildcards):
+    return int(reference_device(wildcards) == "cuda")
+
+
 def reference_params(wildcards):
     return stage(
         "reference", metric_entries(CONFIG.selected_metrics(wildcards.dataset))
@@ -165,15 +192,21 @@ def figure_files():
     """Every figure that the selected benchmarks ask for, as PNG and PDF."""
     families = CONFIG.families()
     names = []
-    if CONFIG.figure_datasets("toy_gallery"):
-        names += [f"toy_gallery-{family}" for family in families]
-    if CONFIG.figure_datasets("atlas"):
-        names += [f"atlas-{variant}" for variant in CONFIG.baselines()]
+    names += [
+        f"toy_gallery-{family}"
+        for family, variants in families.items()
+        if figure_cells("toy_gallery", variants)
+    ]
+    names += [
+        f"atlas-{variant}"
+        for variant in CONFIG.baselines()
+        if figure_cells("atlas", [variant])
+    ]
     names += [
         f"sample_grid-{dataset}-{family}"
         for dataset in CONFIG.figure_datasets("sample_grid")
         for family in families
-        if (dataset, family) in SETTINGS
+        if figure_cells("sample_grid", [family])
     ]
     names += [f"fid_curves-{metric}" for metric in fid_metrics()]
     names += [
@@ -199,13 +232,8 @@ def fid_metrics():
 
 
 def figure_cells(figure, variants):
-    """The selected (data set, variant) pairs that a figure shows."""
-    return [
-        (dataset, variant)
-        for dataset in CONFIG.figure_datasets(figure)
-        for variant in variants
-        if (dataset, variant) in SETTINGS
-    ]
+    """The (data set, variant) pairs that a figure is asked to show, of the given variants."""
+    return [cell for cell in CONFIG.figure_settings(figure) if cell[1] in variants]
 
 
 def first_seed(cells, file):
@@ -221,12 +249,21 @@ def tables_params(wildcards):
     return stage(
         "report",
         {
-            "config": dump(CONFIG),
+            "config": CONFIG.selection(),
             "datasets": CONFIG.selected_datasets(),
             "variants": CONFIG.selected_variants(),
             "baselines": CONFIG.baselines(),
         },
     )
+
+
+def table_atlases():
+    """The provenance of every flow's atlas, in the order of over_cells."""
+    return [
+        atlas_file(dataset, setting.atlas_name, seed, "provenance.json")
+        for (dataset, _), setting in SETTINGS.items()
+        for seed in CONFIG.seeds
+    ]
 
 
 def gallery_cells(wildcards):
@@ -279,12 +316,8 @@ def training_histories():
 
 
 def grid_cells(wildcards):
-    family = CONFIG.families()[wildcards.family]
-    return [
-        (wildcards.dataset, name)
-        for name in family
-        if (wildcards.dataset, name) in SETTINGS
-    ]
+    cells = figure_cells("sample_grid", CONFIG.families()[wildcards.family])
+    return [cell for cell in cells if cell[0] == wildcards.dataset]
 
 
 def grid_samples(wildcards):

@@ -3,6 +3,10 @@ rule prepare_data:
         f"{RUN}/data/{{dataset}}.npz",
     log:
         f"{LOGS}/data/{{dataset}}.log",
+    benchmark:
+        f"{BENCHMARKS}/data/{{dataset}}.tsv"
+    """Runs where Snakemake does, since nodes of a cluster often have no network."""
+    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -10,11 +10,15 @@ rule make_reference:
         f"{BENCHMARKS}/references/{{dataset}}.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: reference_threads
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=8000,
+        runtime=240,
+        gpu=reference_gpus,
     params:
         stage=reference_params,
+        threads=reference_threads,
+        device=reference_device,
     message:
         "Computing reference statistics of {wildcards.dataset}"
     script:
@@ -37,9 +41,11 @@ rule evaluate:
         f"{BENCHMARKS}/metrics/{{dataset}}/{{variant}}.tsv"
     conda:
         "../../envs/environment.yaml"
+    threads: flow_threads
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=8000,
+        runtime=1440,
+        gpu=flow_gpus,
     params:
         stage=evaluate_params,
         seeds=CONFIG.seeds,

@@ -3,7 +3,8 @@ rule make_tables:
         metrics=[
             f"{RUN}/metrics/{dataset}/{variant}.csv" for dataset, variant in SETTINGS
         ],
-        provenance=over_cells("provenance.json"),
+        flows=over_cells("provenance.json"),
+        atlases=table_atlases(),
     output:
         metrics=f"{RUN}/tables/metrics.csv",
         runtime=f"{RUN}/tables/runtime.csv",
@@ -18,6 +19,8 @@ rule make_tables:
         config=f"{RUN}/config.yaml",
     log:
         f"{LOGS}/tables.log",
+    benchmark:
+        f"{BENCHMARKS}/tables.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -44,6 +47,8 @@ rule plot_toy_gallery:
         pdf=f"{RUN}/figures/toy_gallery-{{family}}.pdf",
     log:
         f"{LOGS}/figures/toy_gallery-{{family}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/toy_gallery-{{family}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -72,6 +77,8 @@ rule plot_atlas:
         pdf=f"{RUN}/figures/atlas-{{variant}}.pdf",
     log:
         f"{LOGS}/figures/atlas-{{variant}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/atlas-{{variant}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -97,6 +104,8 @@ rule plot_fid_curves:
         pdf=f"{RUN}/figures/fid_curves-{{metric}}.pdf",
     log:
         f"{LOGS}/figures/fid_curves-{{metric}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/fid_curves-{{metric}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -122,6 +131,8 @@ rule plot_likelihood:
         pdf=f"{RUN}/figures/likelihood.pdf",
     log:
         f"{LOGS}/figures/likelihood.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/likelihood.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -147,6 +158,8 @@ rule plot_training_curves:
         pdf=f"{RUN}/figures/training_curves.pdf",
     log:
         f"{LOGS}/figures/training_curves.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/training_curves.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -173,6 +186,8 @@ rule plot_sample_grid:
         pdf=f"{RUN}/figures/sample_grid-{{dataset}}-{{family}}.pdf",
     log:
         f"{LOGS}/figures/sample_grid-{{dataset}}-{{family}}.log",
+    benchmark:
+        f"{BENCHMARKS}/figures/sample_grid-{{dataset}}-{{family}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:

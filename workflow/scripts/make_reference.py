@@ -8,4 +8,6 @@ make_reference(
     read_stage(snakemake.params),
     data_path=Path(snakemake.input.data),
     output=Path(snakemake.output[0]),
+    threads=snakemake.params.threads,
+    device=snakemake.params.device,
 )

@@ -7,6 +7,7 @@ start_job(snakemake.log[0])
 make_tables(
     **read_stage(snakemake.params),
     metrics=snakemake.input.metrics,
-    provenances=snakemake.input.provenance,
+    flows=snakemake.input.flows,
+    atlases=snakemake.input.atlases,
     outputs={name: Path(path) for name, path in snakemake.output.items()},
 )
