@@ -26,7 +26,7 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
             weights could not be had, say) gets an empty panel.
     """
     if metrics.empty:
-        raise ValueError(f"fid_curves: no rows to draw {metric} from")
+        raise ValueError(f"nothing to draw: no rows, for {metric}")
     names = list(dict.fromkeys(metrics["dataset"]))
     rows = metrics[metrics["metric"] == metric]
     rows = rows.assign(
