@@ -1,3 +1,8 @@
+# Runs where Snakemake does, since the nodes of a cluster often have no network.
+localrules:
+    prepare_data,
+
+
 rule prepare_data:
     output:
         f"{RUN}/data/{{dataset}}.npz",
@@ -5,8 +10,6 @@ rule prepare_data:
         f"{LOGS}/data/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/data/{{dataset}}.tsv"
-    """Runs where Snakemake does, since nodes of a cluster often have no network."""
-    localrule: True
     conda:
         "../../envs/environment.yaml"
     resources:
