@@ -1,8 +1,4 @@
-"""Building the conditional base flows.
-
-The only module that imports zuko, because importing it switches the argument
-validation of ``torch.distributions`` off for the whole process.
-"""
+"""Building the conditional base flows."""
 
 from __future__ import annotations
 
@@ -12,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from zuko.distributions import DiagNormal
-from zuko.lazy import Flow
+from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+from zuko.lazy import Flow, LazyComposedTransform, LazyTransform
 
 from vqflow.components import ConfigError, build
+from vqflow.flows.autoregressive import invert_autoregressive
 
 
 class ConditionalFlow(nn.Module):
@@ -43,9 +41,26 @@ class ConditionalFlow(nn.Module):
         return z
 
     def to_latent(self, z: Tensor, code: Tensor) -> Tensor:
-        """Maps noise z (P, d) to u (P, d); inverse of :meth:`to_noise`."""
+        """Maps noise z (P, d) to u (P, d); inverse of :meth:`to_noise`.
+
+        Autoregressive layers cost about one network pass where gradients are off
+        (:func:`vqflow.flows.invert_autoregressive`), and one per feature where they are on.
+        """
+        if not torch.is_grad_enabled():
+            return _invert(self.flow.transform, z, _context(code))
         u: Tensor = self.flow(_context(code)).transform.inv(z)
         return u
+
+
+def _invert(transform: LazyTransform, y: Tensor, context: Tensor | None) -> Tensor:
+    if type(transform) is LazyComposedTransform:
+        for part in reversed(transform.transforms):
+            y = _invert(part, y, context)
+        return y
+    if isinstance(transform, MaskedAutoregressiveTransform):
+        return invert_autoregressive(transform, y, context)
+    x: Tensor = transform(context).inv(y)
+    return x
 
 
 def _context(code: Tensor) -> Tensor | None:

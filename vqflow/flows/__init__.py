@@ -1,0 +1,10 @@
+"""Conditional flows: any of zuko's, and the fast inverse of autoregressive ones.
+
+The only package that imports zuko, because importing it switches the argument
+validation of ``torch.distributions`` off for the whole process.
+"""
+
+from vqflow.flows.autoregressive import invert_autoregressive
+from vqflow.flows.conditional import ConditionalFlow, build_flow
+
+__all__ = ["ConditionalFlow", "build_flow", "invert_autoregressive"]

@@ -1,0 +1,166 @@
+"""The inverse of masked autoregressive transforms, at the cost of about one network pass."""
+
+from __future__ import annotations
+
+import functools
+import logging
+
+import torch
+from torch import Tensor
+from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+from zuko.lazy import LazyTransform
+from zuko.utils import unpack
+
+from vqflow.flows.staged import StagedNetwork, UnsupportedNetworkError, dependence
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 4096
+
+
+@torch.no_grad()
+def invert_autoregressive(
+    transform: LazyTransform, y: Tensor, context: Tensor | None = None
+) -> Tensor:
+    """Gives x with ``transform(context)(x) = y``, exactly, without gradients.
+
+    zuko's own inverse runs the whole network once per feature. Here each hidden unit is
+    computed once, as soon as the features that it sees are known, so that the arithmetic
+    is that of one pass, whatever the number of features.
+
+    It takes a :class:`zuko.flows.MaskedAutoregressiveTransform` of any order, adjacency or
+    number of passes, with any univariate transformation that treats features alike, and a
+    network of masked layers, residual blocks and activations that act on each unit by
+    itself. Everything else is inverted by its own ``inv``, and a warning in the log says why.
+
+    Args:
+        transform: A lazy transformation of D features, context C.
+        y: What to invert, (*, D), in the dtype and on the device of the parameters.
+        context: (*, C), its batch dimensions broadcast with those of y; ``None`` for C = 0.
+
+    Returns:
+        x, (*, D).
+
+    Raises:
+        ValueError: If y has not D features, or the context not C.
+
+    Example:
+        >>> flow = zuko.flows.MAF(784, 0, transforms=1, hidden_features=[1024])
+        >>> x = invert_autoregressive(flow.transform.transforms[0], torch.randn(1000, 784))
+    """
+    try:
+        plan = _Plan(transform)
+    except UnsupportedNetworkError as reason:
+        _warn_once(type(transform).__name__, str(reason))
+        inverse: Tensor = transform(context).inv(y)
+        return inverse
+    return plan.invert(y, context)
+
+
+@functools.cache
+def _warn_once(name: str, reason: str) -> None:
+    log.warning("slow inverse of a %s, one network pass per feature: %s", name, reason)
+
+
+class _Plan:
+    """The order in which one transform is inverted. Stage 0 knows the context alone."""
+
+    def __init__(self, transform: LazyTransform) -> None:
+        plain = isinstance(transform, MaskedAutoregressiveTransform) and all(
+            getattr(type(transform), name) is getattr(MaskedAutoregressiveTransform, name)
+            for name in ("forward", "meta")
+        )
+        if not plain:
+            raise UnsupportedNetworkError("it is no plain MaskedAutoregressiveTransform")
+        self.transform = transform
+        stages = _generations(transform) + 1
+        self.features = len(stages)
+        self.context = transform.hyper.in_features - self.features
+        self.order = stages.argsort(stable=True)
+        _check_univariate(transform, self.features)
+        self.network = StagedNetwork(
+            transform.hyper,
+            input_stages=torch.cat([stages, stages.new_zeros(self.context)]),
+            output_stages=stages.repeat_interleave(transform.total),
+            stages=int(stages.max()) + 1,
+        )
+
+    def invert(self, y: Tensor, context: Tensor | None) -> Tensor:
+        if context is None:
+            context = y.new_empty(0)
+        if (y.shape[-1], context.shape[-1]) != (self.features, self.context):
+            raise ValueError(
+                f"y has {y.shape[-1]} features and the context {context.shape[-1]}; "
+                f"the transform takes {self.features} and {self.context}"
+            )
+        batch = torch.broadcast_shapes(y.shape[:-1], context.shape[:-1])
+        rows = y.expand(*batch, -1).reshape(-1, self.features)
+        contexts = context.expand(*batch, -1).reshape(len(rows), self.context)
+        chunks = zip(rows.split(_CHUNK), contexts.split(_CHUNK), strict=True)
+        return torch.cat([self._solve(*chunk) for chunk in chunks]).view(*batch, self.features)
+
+    def _solve(self, y: Tensor, context: Tensor) -> Tensor:
+        network, inputs = self.network, self.network.inputs
+        network.allocate(len(y))
+        inputs.values[: self.context] = context.T
+        sorted_y = y.T[self.order]
+        for first, last in network.blocks():
+            network.open(first, last)
+            for stage in range(first, last):
+                if stage > 0:
+                    rows = inputs.rows(stage, stage + 1)
+                    parameters = network.finish_outputs(first, stage)
+                    known = sorted_y[rows.start - self.context : rows.stop - self.context]
+                    inputs.values[rows] = self._univariate(parameters, known)
+                network.advance(first, stage)
+        x = torch.empty_like(sorted_y)
+        x[self.order] = inputs.values[self.context :]
+        return x.T.contiguous()
+
+    def _univariate(self, parameters: Tensor, y: Tensor) -> Tensor:
+        """Inverts features y (F', N), given the outputs (F' · total, N) for them."""
+        phi = parameters.view(len(y), self.transform.total, -1).permute(2, 0, 1)
+        x: Tensor = self.transform.univariate(*unpack(phi, self.transform.shapes)).inv(y.T)
+        return x.T
+
+
+def _generations(transform: MaskedAutoregressiveTransform) -> Tensor:
+    """Gives, for each feature (D,), the number of features that must be known one by one first."""
+    if transform.order is not None:
+        ranks: Tensor = torch.unique(transform.order, return_inverse=True)[1]
+        return ranks
+    inputs = transform.hyper.in_features
+    seen = dependence(transform.hyper, torch.eye(inputs, device=transform.hyper[0].weight.device))
+    features = len(seen) // transform.total
+    graph = seen.view(features, transform.total, inputs).amax(1)[:, :features]
+    missing, generations = graph.sum(1), torch.full_like(graph[0], -1, dtype=torch.long)
+    generation = 0
+    while bool((ready := (missing == 0) & (generations < 0)).any()):
+        generations[ready] = generation
+        missing -= graph[:, ready].sum(1)
+        generation += 1
+    return generations
+
+
+def _check_univariate(transform: MaskedAutoregressiveTransform, features: int) -> None:
+    """Refuses a univariate transformation that treats the features unlike one another."""
+    weight = transform.hyper[0].weight
+    parameters = torch.linspace(-1, 1, 2 * features * transform.total).to(weight)
+    phi = parameters.view(2, features, transform.total)
+    y = torch.linspace(-1, 1, 2 * features).to(weight).view(2, features)
+
+    def inverse(columns: slice) -> Tensor:
+        chosen = unpack(phi[:, columns], transform.shapes)
+        x: Tensor = transform.univariate(*chosen).inv(y[:, columns])
+        return x
+
+    try:
+        whole = inverse(slice(None))
+        alike = all(
+            torch.allclose(whole[:, columns], inverse(columns), atol=1e-4, equal_nan=True)
+            for columns in (slice(0, 1), slice(features - 1, features))
+        )
+    except (RuntimeError, ValueError, IndexError):
+        alike = False
+    if not alike:
+        raise UnsupportedNetworkError("its univariate transformation differs between features")

@@ -1,0 +1,250 @@
+"""Evaluating a masked network in stages, each unit once, as its inputs become known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from zuko.nn import MaskedLinear, Residual
+
+_PROBE_ROWS = 3
+_BLOCK_UNITS = 32
+
+
+class UnsupportedNetworkError(ValueError):
+    """The network cannot be evaluated in stages; the message says why."""
+
+
+class Layout:
+    """The units of one layer, sorted by the stage at which they become known.
+
+    Args:
+        stages: (U,) the stage of each unit.
+        count: S, the number of stages.
+
+    Attributes:
+        order: (U,) the unit that stands in each row.
+        values: (U, N) the units' values, one row each.
+    """
+
+    def __init__(self, stages: Tensor, count: int) -> None:
+        self.stages = stages
+        self.order = stages.argsort(stable=True)
+        self.values = torch.empty(0)
+        self._starts = [0, *torch.bincount(stages, minlength=count).cumsum(0).tolist()]
+
+    def rows(self, first: int, last: int) -> slice:
+        """Gives the rows of the units whose stage lies in ``first`` to ``last`` - 1."""
+        return slice(self._starts[first], self._starts[last])
+
+    def allocate(self, like: Tensor, n: int) -> None:
+        """Makes room for the values of N points."""
+        self.values = like.new_empty(len(self.order), n)
+
+
+class _Step(Protocol):
+    def open(self, first: int, last: int) -> None:
+        """Prepares stages ``first`` to ``last`` - 1, all before them being known."""
+
+    def advance(self, first: int, stage: int) -> None:
+        """Computes the units of ``stage``, in a block that began with stage ``first``."""
+
+
+class _Linear:
+    """A masked layer, its matrix sorted by stage at both sides."""
+
+    def __init__(self, layer: MaskedLinear, source: Layout, target: Layout) -> None:
+        self.source, self.target = source, target
+        weight = (layer.mask * layer.weight).detach()
+        self.weight = weight[target.order][:, source.order]
+        bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
+        self.bias = bias[target.order, None]
+
+    def open(self, first: int, last: int) -> None:
+        rows, columns = self.target.rows(first, last), self.source.rows(0, first)
+        if _any(rows):
+            torch.addmm(
+                self.bias[rows],
+                self.weight[rows, columns],
+                self.source.values[columns],
+                out=self.target.values[rows],
+            )
+
+    def advance(self, first: int, stage: int) -> None:
+        self.add(first, stage, until=stage + 1)
+
+    def add(self, first: int, stage: int, until: int) -> None:
+        """Adds to the units of ``stage`` what comes from stages ``first`` to ``until`` - 1."""
+        rows, columns = self.target.rows(stage, stage + 1), self.source.rows(first, until)
+        if _any(rows) and _any(columns):
+            weight, values = self.weight[rows, columns], self.source.values[columns]
+            self.target.values[rows].addmm_(weight, values)
+
+
+@dataclass
+class _Activation:
+    function: nn.Module
+    source: Layout
+    target: Layout
+
+    def open(self, first: int, last: int) -> None:
+        pass
+
+    def advance(self, first: int, stage: int) -> None:
+        rows = self.target.rows(stage, stage + 1)
+        if _any(rows):
+            self.target.values[rows] = self.function(self.source.values[rows])
+
+
+@dataclass
+class _Sum:
+    source: Layout
+    skipped: Layout
+    target: Layout
+
+    def open(self, first: int, last: int) -> None:
+        pass
+
+    def advance(self, first: int, stage: int) -> None:
+        rows = self.target.rows(stage, stage + 1)
+        if _any(rows):
+            values = self.target.values[rows]
+            torch.add(self.skipped.values[rows], self.source.values[rows], out=values)
+
+
+class StagedNetwork:
+    """A masked network whose inputs become known one stage after the other.
+
+    A unit's stage is the latest one of the inputs that its masks let it see, so that each
+    unit is computed once. Stages are taken in blocks: what came before a block is one
+    matrix product a layer, and only the block's own columns are added stage by stage.
+    Values lie transposed, (units, N), so that the units of a stage are contiguous.
+
+    Args:
+        network: Masked linear layers, activations that act on each unit by itself, and
+            residual blocks of both: what :class:`zuko.nn.MaskedMLP` consists of.
+        input_stages: (I,) the stage at which each input becomes known, 0 to S - 1.
+        output_stages: (O,) the stage at whose begin each output is needed.
+        stages: S, the number of stages.
+
+    Raises:
+        UnsupportedNetworkError: If the network has other layers, or an output sees an
+            input that is not known when it is needed.
+    """
+
+    def __init__(
+        self, network: nn.Sequential, input_stages: Tensor, output_stages: Tensor, stages: int
+    ) -> None:
+        self._count = stages
+        self._steps: list[_Step] = []
+        *hidden, last = network
+        if not isinstance(last, MaskedLinear):
+            raise UnsupportedNetworkError(f"its last layer is a {type(last).__name__}")
+        self.inputs = Layout(input_stages, stages)
+        self._layouts = [self.inputs]
+        layout = self.inputs
+        for layer in hidden:
+            layout = self._append(layer, layout)
+        if bool((_latest(last, layout) >= output_stages).any()):
+            raise UnsupportedNetworkError("an output sees inputs that are known only after it")
+        self.outputs = self._layout(output_stages)
+        self._last = _Linear(last, layout, self.outputs)
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Gives the first stage of every block and the first one after it."""
+        widest = max(len(layout.order) for layout in self._layouts)
+        size = max(1, round(_BLOCK_UNITS * self._count / widest))
+        for first in range(0, self._count, size):
+            yield first, min(first + size, self._count)
+
+    def allocate(self, n: int) -> None:
+        """Makes room for N points."""
+        for layout in self._layouts:
+            layout.allocate(self._last.weight, n)
+
+    def open(self, first: int, last: int) -> None:
+        """Begins the block of stages ``first`` to ``last`` - 1."""
+        for step in (*self._steps, self._last):
+            step.open(first, last)
+
+    def finish_outputs(self, first: int, stage: int) -> Tensor:
+        """Gives the outputs (O', N) that are needed at ``stage``, in the order of their rows."""
+        self._last.add(first, stage, until=stage)
+        return self.outputs.values[self.outputs.rows(stage, stage + 1)]
+
+    def advance(self, first: int, stage: int) -> None:
+        """Computes the hidden units of ``stage``, whose inputs are in ``inputs.values``."""
+        for step in self._steps:
+            step.advance(first, stage)
+
+    def _append(self, layer: nn.Module, source: Layout) -> Layout:
+        if isinstance(layer, MaskedLinear):
+            target = self._layout(_latest(layer, source))
+            self._steps.append(_Linear(layer, source, target))
+        elif isinstance(layer, Residual):
+            inner = source
+            for part in layer:
+                inner = self._append(part, inner)
+            if not torch.equal(inner.stages, source.stages):
+                raise UnsupportedNetworkError("a residual block adds units of unequal stages")
+            target = self._layout(source.stages)
+            self._steps.append(_Sum(inner, source, target))
+        else:
+            _check_per_unit(layer, source)
+            target = self._layout(source.stages)
+            self._steps.append(_Activation(layer, source, target))
+        return target
+
+    def _layout(self, stages: Tensor) -> Layout:
+        self._layouts.append(Layout(stages, self._count))
+        return self._layouts[-1]
+
+
+def _latest(layer: MaskedLinear, source: Layout) -> Tensor:
+    """Gives the latest stage (U,) of the inputs that each unit of a layer sees."""
+    stages = source.stages.float()  # exact, and far faster here than integers
+    return (layer.mask * stages).amax(1).long()
+
+
+def dependence(network: nn.Sequential, seen: Tensor) -> Tensor:
+    """Says which inputs each output of a masked network sees.
+
+    Args:
+        network: As for :class:`StagedNetwork`.
+        seen: (U, I) float, 1 where input i is seen by unit u of what the network reads.
+
+    Returns:
+        (O, I) float, 1 where output o sees input i, else 0.
+    """
+    for layer in network:
+        if isinstance(layer, MaskedLinear):
+            seen = (layer.mask.to(seen) @ seen).clamp(max=1)
+        elif isinstance(layer, Residual):
+            seen = (seen + dependence(layer, seen)).clamp(max=1)
+    return seen
+
+
+def _any(rows: slice) -> bool:
+    return bool(rows.stop > rows.start)
+
+
+def _check_per_unit(layer: nn.Module, source: Layout) -> None:
+    """Refuses a layer whose units do not each depend on their own input alone."""
+    width = len(source.stages)
+    rows = _PROBE_ROWS + (width == _PROBE_ROWS)
+    probe = torch.linspace(-3, 3, rows * width, device=source.stages.device).view(rows, width)
+    try:
+        whole, transposed = layer(probe.clone()), layer(probe.T.clone()).T
+        first, last = layer(probe[:, :1].clone()), layer(probe[:, -1:].clone())
+        per_unit = (
+            torch.allclose(whole, transposed, atol=1e-6)
+            and torch.allclose(whole[:, :1], first, atol=1e-6)
+            and torch.allclose(whole[:, -1:], last, atol=1e-6)
+        )
+    except (RuntimeError, ValueError, IndexError):
+        per_unit = False
+    if not per_unit:
+        raise UnsupportedNetworkError(f"{type(layer).__name__} does not act on each unit by itself")
