@@ -107,14 +107,14 @@ def test_base_and_vq_share_the_order_of_the_points(
     orders: dict[str, list[int]] = {}
     for variant in ("realnvp", "kmeans-realnvp"):
         seen = orders.setdefault(variant, [])
-        loss = stages.FlowTask.loss
+        losses = stages.FlowTask.losses
 
-        def recorded(self: Any, rows: Any, noise: Any, seen: Any = seen, loss: Any = loss) -> Any:
-            seen += rows.tolist()
-            return loss(self, rows, noise)
+        def recorded(self: Any, order: Any, *rest: Any, seen: Any = seen, old: Any = losses) -> Any:
+            seen += order.tolist()
+            return old(self, order, *rest)
 
         with monkeypatch.context() as patch:
-            patch.setattr(stages.FlowTask, "loss", recorded)
+            patch.setattr(stages.FlowTask, "losses", recorded)
             train(tmp_path / variant, variant)
     assert orders["realnvp"] == orders["kmeans-realnvp"]
     assert len(orders["realnvp"]) == 4 * 300

@@ -21,7 +21,7 @@ class LeakError(RuntimeError):
     """A chart's map leaves its region so often that confined sampling gave up."""
 
 
-_CHUNK_ELEMENTS = 2**22
+_CHUNK_ELEMENTS = 2**20
 _MAX_TRIES = 1000
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -16,15 +16,17 @@ from vqflow.seeding import derive_seed
 Objective = Literal["sampled", "covering"]
 Snapshot = Callable[[int], None]
 
-_CHUNK = 4096
+_CHUNK = 8192
+_VALIDATION_BATCH = 1024
 
 
 class FlowTask:
     """Trains the flow of a :class:`VQFlow`; its atlas stays as it is.
 
     The encoder is run once per image or point, before training; data stay on the
-    model's device; ``module`` holds what is trained. With P(x) = Σ_{k covers x} p_k and
-    p̃_x(k) = p_k / P(x), the loss is
+    model's device; what does not depend on the weights is computed for thousands of
+    points at once, so that a step runs the flow and little else. ``module`` holds what
+    is trained. With P(x) = Σ_{k covers x} p_k and p̃_x(k) = p_k / P(x), the loss is
 
     - ``"sampled"``: -(log p(x|k) + log P(x)), k ~ p̃_x drawn anew at every step;
     - ``"covering"``: -log Σ_{k covers x} p_k p(x|k).
@@ -45,14 +47,14 @@ class FlowTask:
         self.model = model
         self.module: nn.Module = nn.ModuleList([model.flow, model.embedding])
         self.end_epoch = end_epoch
-        self._loss = {"sampled": self._sampled, "covering": self._covering}[objective]
+        self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
         self._train_pairs = self._pairs(data, "train")
+        self._fixed = None if data.spec.levels else self._preprocess(self._train, None)
         generator = torch.Generator(model.device)
         generator.manual_seed(derive_seed("dequantise", data.spec.name, "validation"))
-        self._validation = model.preprocessing.dequantise(
-            self._on_device(data.points["validation"]), generator
-        )
+        validation = self._on_device(data.points["validation"])
+        self._validation = self._preprocess(validation, generator)
         self._validation_pairs = self._pairs(data, "validation")
 
     @property
@@ -60,33 +62,67 @@ class FlowTask:
         """Number of training points."""
         return len(self._train)
 
-    def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
-        """Gives the mean loss, in nats, over training points ``rows`` (B,)."""
-        x = self.model.preprocessing.dequantise(self._train[rows], noise)
-        y, ladj = self.model.preprocessing(x)
-        log_prob = self._loss(y, self._train_pairs[rows], noise)
-        return -(log_prob + ladj).mean()
+    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+        """Gives the mean loss, in nats, of each batch of the training points ``order`` (N,)."""
+        for rows in order.split(batch_size * max(1, _CHUNK // batch_size)):
+            if self._fixed is None:
+                y, ladj = self._preprocess(self._train[rows], noise)
+            else:
+                y, ladj = (part[rows] for part in self._fixed)
+            pairs = self._train_pairs[rows]
+            log_probs = self._log_probs(y, pairs, batch_size, noise)
+            for log_prob, part in zip(log_probs, ladj.split(batch_size), strict=True):
+                yield -(log_prob + part).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Gives minus the mean of log p over the covering charts, in nats."""
-        total = torch.zeros((), dtype=torch.float64, device=self.model.device)
-        for start in range(0, len(self._validation), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            y, ladj = self.model.preprocessing(self._validation[part])
-            log_prob = self._covering(y, self._validation_pairs[part], None)
-            total += (log_prob + ladj).double().sum()
-        return {"validation_loss": -float(total) / len(self._validation)}
+        y, ladj = self._validation
+        total = ladj.double().sum()
+        for log_prob in self._covering(y, self._validation_pairs, _VALIDATION_BATCH):
+            total += log_prob.double().sum()
+        return {"validation_loss": -float(total) / len(y)}
 
-    def _covering(self, y: Tensor, pairs: Covering, noise: torch.Generator | None) -> Tensor:
-        return self.model.log_joint(y, pairs).logsumexp(1)
+    def _covering(
+        self, y: Tensor, pairs: Covering, batch_size: int, noise: torch.Generator | None = None
+    ) -> Iterator[Tensor]:
+        """Gives log Σ_{k covers y} p_k p(y|k) (B,) of each batch of points y (N, D)."""
+        if pairs.charts.shape[1] == 1:
+            charts = pairs.charts[:, 0]
+            constants = self.model.atlas.log_prior[charts]
+            yield from self._on_charts(y, charts, constants, batch_size)
+            return
+        rows, charts = pairs.pairs()
+        log_prior = self.model.atlas.log_prior[charts]
+        masks = pairs.mask.split(batch_size)
+        counts = torch.stack([mask.sum() for mask in masks]).tolist()
+        parts = (table.split(counts) for table in (rows, charts, log_prior))
+        for mask, row, chart, prior in zip(masks, *parts, strict=True):
+            values = self.model.chart_log_prob(y[row], chart) + prior
+            joint = values.new_full(mask.shape, -torch.inf).masked_scatter(mask, values)
+            yield joint.logsumexp(1)
 
-    def _sampled(self, y: Tensor, pairs: Covering, noise: torch.Generator | None) -> Tensor:
+    def _sampled(
+        self, y: Tensor, pairs: Covering, batch_size: int, noise: torch.Generator
+    ) -> Iterator[Tensor]:
+        """Gives log p(y|k) + log P(y) (B,), k drawn, of each batch of points y (N, D)."""
         log_prior = self.model.atlas.log_prior[pairs.charts]
         weights = log_prior.masked_fill(~pairs.mask, -torch.inf)
         column = torch.multinomial(weights.exp(), 1, generator=noise)
         charts = pairs.charts.gather(1, column)[:, 0]
-        return self.model.chart_log_prob(y, charts) + weights.logsumexp(1)
+        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size)
+
+    def _on_charts(
+        self, y: Tensor, charts: Tensor, constants: Tensor, batch_size: int
+    ) -> Iterator[Tensor]:
+        parts = (table.split(batch_size) for table in (y, charts, constants))
+        for points, chart, constant in zip(*parts, strict=True):
+            yield self.model.chart_log_prob(points, chart) + constant
+
+    @torch.no_grad()
+    def _preprocess(self, points: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        y, ladj = self.model.preprocessing(self.model.preprocessing.dequantise(points, noise))
+        return y, ladj
 
     def _pairs(self, data: Data, split: str) -> Covering:
         return self.model.atlas.pairs(as_data_space(data, split).to(self.model.device))

@@ -6,6 +6,7 @@ import copy
 import logging
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -33,8 +34,11 @@ class Task(Protocol):
     def points(self) -> int:
         """Number of training points."""
 
-    def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
-        """Gives the mean loss over training points ``rows`` (B,); draws from ``noise`` alone."""
+    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+        """Gives the mean loss of each batch of the training points ``order`` (N,), one by one.
+
+        The weights change between two of them. Draws from ``noise`` alone.
+        """
 
     def validate(self) -> dict[str, float]:
         """Gives ``validation_loss``, which is minimised, and further columns of the history."""
@@ -77,6 +81,7 @@ class Outcome:
 
 @dataclass
 class _State:
+    parameters: nn.Parameter
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
     batches: torch.Generator
@@ -170,13 +175,27 @@ def _start(
     batch_seed: int,
     device: torch.device,
 ) -> _State:
-    optimiser = torch.optim.Adam(task.module.parameters(), lr=settings.learning_rate, fused=True)
+    parameters = _flatten([p for p in task.module.parameters() if p.requires_grad])
+    optimiser = torch.optim.Adam([parameters], lr=settings.learning_rate, fused=True)
     return _State(
+        parameters=parameters,
         optimiser=optimiser,
         schedule=_schedule(optimiser, settings, steps * settings.epochs),
         batches=torch.Generator().manual_seed(derive_seed("batches", batch_seed)),
         noise=torch.Generator(device).manual_seed(derive_seed("noise", seed)),
     )
+
+
+def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
+    """Makes parameters and their gradients views of one, which is updated in one go."""
+    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    values, gradients = flat.detach().split(sizes), flat.grad.split(sizes)
+    for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
+        parameter.data = value.view_as(parameter)
+        parameter.grad = gradient.view_as(parameter)
+    return flat
 
 
 def _schedule(
@@ -193,28 +212,25 @@ def _schedule(
 def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dict[str, Any]:
     module = task.module
     module.train()
-    device = next(module.parameters()).device
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    order = torch.randperm(task.points, generator=state.batches).to(device)
-    total = torch.zeros((), device=device)
-    norms = torch.zeros((), device=device)
-    batches = order.split(settings.batch_size)
-    for rows in batches:
-        loss = task.loss(rows, state.noise)
-        state.optimiser.zero_grad(set_to_none=True)
+    order = torch.randperm(task.points, generator=state.batches).to(state.parameters.device)
+    losses, norms = [], []
+    for loss in task.losses(order, settings.batch_size, state.noise):
+        state.optimiser.zero_grad(set_to_none=False)
         loss.backward()
-        norms += nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
+        norms.append(nn.utils.clip_grad_norm_(state.parameters, settings.clip_norm))
         state.optimiser.step()
         state.schedule.step()
-        total += loss.detach() * len(rows)
+        losses.append(loss.detach())
     module.eval()
     with torch.no_grad():
         validation = task.validate()
+    sizes = torch.full((len(losses),), settings.batch_size, dtype=torch.float64)
+    sizes[-1] = task.points - settings.batch_size * (len(losses) - 1)
     return {
         "epoch": epoch,
-        "train_loss": float(total) / task.points,
+        "train_loss": float(torch.stack(losses).cpu().double() @ sizes) / task.points,
         "learning_rate": state.schedule.get_last_lr()[0],
-        "gradient_norm": float(norms) / len(batches),
+        "gradient_norm": float(torch.stack(norms).mean()),
         **validation,
     }
 

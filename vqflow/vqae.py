@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -200,11 +200,12 @@ class _AutoEncoding:
     def points(self) -> int:
         return len(self.inputs)
 
-    def loss(self, rows: Tensor, noise: torch.Generator) -> Tensor:
-        x = self.inputs[rows]
-        quantised, _, commitment = self.codebook(self.encoder(x))
-        error = nn.functional.mse_loss(self.decoder(quantised), x)
-        return error + commitment.sum()
+    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+        for rows in order.split(batch_size):
+            x = self.inputs[rows]
+            quantised, _, commitment = self.codebook(self.encoder(x))
+            error = nn.functional.mse_loss(self.decoder(quantised), x)
+            yield error + commitment.sum()
 
     def validate(self) -> dict[str, float]:
         losses, counts = [], torch.zeros(self.codebook.codebook_size, device=self.inputs.device)

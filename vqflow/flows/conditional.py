@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,11 @@ from torch import Tensor, nn
 from zuko.distributions import DiagNormal
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import Flow, LazyComposedTransform, LazyTransform
+from zuko.nn import MaskedLinear
 
 from vqflow.components import ConfigError, build
 from vqflow.flows.autoregressive import invert_autoregressive
+from vqflow.flows.forward import call_and_ladj
 
 
 class ConditionalFlow(nn.Module):
@@ -29,15 +32,19 @@ class ConditionalFlow(nn.Module):
     def __init__(self, flow: Flow) -> None:
         super().__init__()
         self.flow = flow
+        for layer in flow.modules():
+            if isinstance(layer, MaskedLinear):  # a boolean mask is converted at every use
+                layer.mask = layer.mask.to(layer.weight)
 
     def log_prob(self, u: Tensor, code: Tensor) -> Tensor:
         """Log-density (P,), in nats, of u (P, d) on charts with codes (P, C)."""
-        log_prob: Tensor = self.flow(_context(code)).log_prob(u)
-        return log_prob
+        z, ladj = call_and_ladj(self.flow.transform, u, _context(code))
+        constant = 0.5 * u.shape[1] * math.log(2 * math.pi)
+        return ladj - 0.5 * z.square().sum(1) - constant
 
     def to_noise(self, u: Tensor, code: Tensor) -> Tensor:
         """Maps u (P, d) to noise z (P, d)."""
-        z: Tensor = self.flow(_context(code)).transform(u)
+        z, _ = call_and_ladj(self.flow.transform, u, _context(code))
         return z
 
     def to_latent(self, z: Tensor, code: Tensor) -> Tensor:

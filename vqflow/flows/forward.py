@@ -1,0 +1,112 @@
+"""Data to noise through zuko's layers, without what their generality costs at every call.
+
+The arithmetic is that of zuko's own transformations: the same networks and the same
+univariate transformations, called directly. A coupling leaves its features in the two
+tensors that the next one reads, in place of gathering and scattering them at each layer,
+and asks the device nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+from zuko.flows.autoregressive import MaskedAutoregressiveTransform
+from zuko.flows.coupling import GeneralCouplingTransform
+from zuko.lazy import LazyComposedTransform, LazyTransform
+from zuko.utils import unpack
+
+Features = tuple[int, ...]
+
+_SIDES: WeakKeyDictionary[LazyTransform, tuple[object, Features, Features]] = WeakKeyDictionary()
+
+
+def call_and_ladj(
+    transform: LazyTransform, x: Tensor, context: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Gives ``transform(context).call_and_ladj(x)``.
+
+    Args:
+        transform: A lazy transformation of d features, context C.
+        x: (P, d).
+        context: (P, C), or ``None``.
+
+    Returns:
+        y (P, d) and its ladj (P,).
+    """
+    parts = transform.transforms if type(transform) is LazyComposedTransform else [transform]
+    whole = tuple(range(x.shape[1]))
+    pieces = {whole: x}
+    total = x.new_zeros(())
+    for part in parts:
+        if _is_plain(part, GeneralCouplingTransform):
+            kept, changed = _sides(part)
+            pieces = _regroup(pieces, kept, changed)
+            inputs = pieces[kept]
+            pieces[changed], ladj = _univariate(part, inputs, context).call_and_ladj(
+                pieces[changed]
+            )
+            ladj = ladj.sum(1)
+        else:
+            inputs = _regroup(pieces, whole)[whole]
+            if _is_plain(part, MaskedAutoregressiveTransform):
+                y, ladj = _univariate(part, inputs, context).call_and_ladj(inputs)
+                ladj = ladj.sum(1)
+            else:
+                y, ladj = part(context).call_and_ladj(inputs)
+            pieces = {whole: y}
+        total = total + ladj
+    return _regroup(pieces, whole)[whole], total.expand(len(x))
+
+
+def _is_plain(part: LazyTransform, family: type[LazyTransform]) -> bool:
+    """Says whether a layer is of a family and overrides nothing of what is bypassed here."""
+    kind = type(part)
+    return issubclass(kind, family) and all(
+        getattr(kind, name) is getattr(family, name) for name in ("forward", "meta")
+    )
+
+
+def _univariate(part: LazyTransform, inputs: Tensor, context: Tensor | None) -> Any:
+    """Builds the transformations of the features, whose parameters the network gives."""
+    if context is not None:
+        inputs = torch.cat([inputs, context], dim=1)
+    phi = part.hyper(inputs).unflatten(1, (-1, part.total))
+    scalars = all(len(shape) == 0 for shape in part.shapes)
+    return part.univariate(*(phi.unbind(2) if scalars else unpack(phi, part.shapes)))
+
+
+def _sides(part: GeneralCouplingTransform) -> tuple[Features, Features]:
+    """Gives the features that a coupling keeps, and those that it changes."""
+    mask = part.mask
+    key = (mask.data_ptr(), mask._version)
+    if part not in _SIDES or _SIDES[part][0] != key:
+        flags = mask.tolist()
+        kept = tuple(i for i, flag in enumerate(flags) if flag)
+        changed = tuple(i for i, flag in enumerate(flags) if not flag)
+        _SIDES[part] = (key, kept, changed)
+    _, kept, changed = _SIDES[part]
+    return kept, changed
+
+
+def _regroup(pieces: dict[Features, Tensor], *wanted: Features) -> dict[Features, Tensor]:
+    """Gives the wanted groups of features (P, number), cutting and joining where they differ."""
+    if all(group in pieces for group in wanted):
+        return pieces
+    joined = torch.cat(list(pieces.values()), dim=1)
+    column = {feature: i for i, feature in enumerate(sum(pieces, ()))}
+    groups = {}
+    for group in wanted:
+        columns = [column[feature] for feature in group]
+        groups[group] = joined[:, _cheapest(columns)]
+    return groups
+
+
+def _cheapest(columns: list[int]) -> slice | list[int]:
+    """Gives a slice, which copies nothing and moves no index to the device, where it can."""
+    step = columns[1] - columns[0] if len(columns) > 1 else 1
+    if step > 0 and columns == list(range(columns[0], columns[-1] + 1, step)):
+        return slice(columns[0], columns[-1] + 1, step)
+    return columns
