@@ -15,6 +15,7 @@ from vqflow.atlas import (
     as_data_space,
     consistent_prior,
 )
+from vqflow.datasets.base import DataSpec
 
 
 def k_means(**arguments: object) -> KMeansAtlas:
@@ -63,6 +64,47 @@ def test_pairs_are_the_covering(min_charts: int, epsilon: float) -> None:
     assert torch.equal(rebuilt, atlas.covering(x))
     assert len(rows) == int(rebuilt.sum())
     assert table[:5].charts.shape == (5, table.charts.shape[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    charts=st.integers(1, 700),
+    min_charts=st.integers(1, 12),
+    epsilon=st.sampled_from([0.0, 0.1, 3.0]),
+    code_dim=st.integers(1, 6),
+    offset=st.sampled_from([0.0, 1e3]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    seed=st.integers(0, 100),
+)
+def test_pairs_are_the_covering_for_any_number_of_charts(
+    charts: int,
+    min_charts: int,
+    epsilon: float,
+    code_dim: int,
+    offset: float,
+    dtype: torch.dtype,
+    seed: int,
+) -> None:
+    """Also far from the origin, where the product that chooses the candidates rounds."""
+    torch.manual_seed(seed)
+    min_charts = min(min_charts, charts)
+    atlas = KMeansAtlas(DataSpec("points", "vector", (code_dim,)), charts, min_charts, epsilon)
+    atlas = atlas.to(dtype)
+    atlas.codes = torch.randn(charts, code_dim, dtype=dtype) + offset
+    x = torch.randn(50, code_dim, dtype=dtype) + offset
+    distances = (x[:, None] - atlas.codes).square().sum(2).sqrt()
+    limit = (1 + epsilon) * distances.sort(1).values[:, min_charts - 1 : min_charts]
+    rows, columns = atlas.pairs(x).pairs()
+    found = torch.zeros(len(x), charts, dtype=torch.bool)
+    found[rows, columns] = True
+    assert torch.equal(found, distances <= limit)
+
+
+def test_equal_centres_cover_together() -> None:
+    atlas = KMeansAtlas(DataSpec("points", "vector", (2,)), charts=40)
+    atlas.codes = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    table = atlas.pairs(torch.randn(30, 2, generator=torch.Generator().manual_seed(1)))
+    assert table.mask.sum(1).tolist() == [2] * 30
 
 
 def test_pairs_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:

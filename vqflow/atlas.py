@@ -16,6 +16,9 @@ from vqflow.training import Checkpoint
 Prior = Literal["coverage", "consistent"]
 
 _CHUNK = 8192
+_SEARCH = 512
+_MORE_CANDIDATES = 4
+_ROUNDING = 32
 _PRIOR_TOLERANCE = 1e-12
 _PRIOR_ITERATIONS = 2000
 
@@ -146,18 +149,40 @@ class Atlas(nn.Module, ABC):
     @torch.no_grad()
     def pairs(self, x: Tensor) -> Covering:
         """Gives the covering pairs of points x (N, D), the encoder run once per point."""
+        candidates = self.min_charts + _MORE_CANDIDATES
         tables = []
         for part in x.split(_CHUNK):
-            distances = self.distances(part)
-            covering = self._within(distances)
-            width = int(covering.sum(1).max())
-            charts = distances.topk(width, dim=1, largest=False).indices
-            tables.append(Covering(charts, covering.gather(1, charts)))
-        width = max(table.charts.shape[1] for table in tables)
+            for code in self.encode(part).split(_SEARCH):
+                table = self._search(code, candidates)
+                while table is None:
+                    candidates *= 2
+                    table = self._search(code, candidates)
+                tables.append(table)
+        width = max(int(table.mask.sum(1).max()) for table in tables)
         return Covering(
-            torch.cat([_pad(table.charts, width) for table in tables]),
-            torch.cat([_pad(table.mask, width) for table in tables]),
+            torch.cat([_fit_width(table.charts, width) for table in tables]),
+            torch.cat([_fit_width(table.mask, width) for table in tables]),
         )
+
+    def _search(self, code: Tensor, candidates: int) -> Covering | None:
+        """Gives the charts that cover points with codes (N, C), if that many candidates hold them.
+
+        Candidates are chosen by ‖v‖² - 2 v·E(x), one matrix product; what counts are their
+        exact distances. ``None`` where a chart that is no candidate may cover a point.
+        """
+        count = min(candidates, self.charts)
+        size = self.codes.square().sum(1)
+        ranks = torch.addmm(size, code, self.codes.T, alpha=-2)
+        ranked, charts = ranks.topk(count, dim=1, largest=False)
+        distances = (code[:, None] - self.codes[charts]).square().sum(2).sqrt()
+        distances, order = distances.sort(dim=1, stable=True)
+        limit = (1 + self.epsilon) * distances[:, self.min_charts - 1 : self.min_charts]
+        if count < self.charts:
+            norm = code.square().sum(1)
+            rounding = _ROUNDING * torch.finfo(code.dtype).eps * (norm + size.max())
+            if bool((ranked[:, -1] + norm - rounding <= limit[:, 0].square()).any()):
+                return None
+        return Covering(charts.gather(1, order), distances <= limit)
 
     def _within(self, distances: Tensor) -> Tensor:
         threshold = distances.kthvalue(self.min_charts, dim=1, keepdim=True).values
@@ -234,8 +259,8 @@ def _count(covering: Covering, charts: int) -> Tensor:
     return torch.bincount(covering.pairs()[1], minlength=charts)
 
 
-def _pad(table: Tensor, width: int) -> Tensor:
-    return nn.functional.pad(table, (0, width - table.shape[1]))
+def _fit_width(table: Tensor, width: int) -> Tensor:
+    return nn.functional.pad(table, (0, width - table.shape[1]))  # a negative number cuts
 
 
 class SingleChart(Atlas):
