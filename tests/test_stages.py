@@ -14,13 +14,16 @@ import yaml
 from conftest import CATALOGUE, ROOT, images, ring
 from test_config import merge
 
-from vqflow import stages
-from vqflow.assembly import load_model, save_model
+from vqflow.assembly import build_atlas, build_model, load_model, save_model
 from vqflow.components import ConfigError
 from vqflow.config import parse_config
 from vqflow.datasets.base import Data
 from vqflow.metrics.base import Metric
+from vqflow.objectives import FlowTask
 from vqflow.preflight import check
+from vqflow.stages.atlas import fit_atlas
+from vqflow.stages.evaluate import build_metric, evaluate, make_reference
+from vqflow.stages.flow import train_flow
 from vqflow.tables import METRIC_COLUMNS
 
 SMALL = {
@@ -50,12 +53,12 @@ def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) 
     chosen = setting(variant, **changes)
     names = {"charts": "charts.npz", "history": "atlas.csv", "provenance": "atlas.json"}
     atlas = {"atlas": folder / "atlas.pt", **{key: folder / name for key, name in names.items()}}
-    stages.fit_atlas(chosen["atlas"], folder / "data.npz", 0, atlas, folder / "scratch-atlas")
+    atlas |= {"scratch": folder / "scratch-atlas"}
+    fit_atlas(chosen["atlas"], folder / "data.npz", {0: atlas})
     names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
     outputs = {key: folder / name for key, name in names.items()}
-    stages.train_flow(
-        chosen, folder / "data.npz", folder / "atlas.pt", 0, outputs, folder / "scratch"
-    )
+    trial = {**outputs, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
+    train_flow(chosen, folder / "data.npz", {0: trial})
     return outputs
 
 
@@ -77,8 +80,8 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
         for name in ("log_likelihood", "kde_log_likelihood", "charts")
     ]
     metrics[1]["samples"] = 60
-    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    stages.evaluate(
+    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    evaluate(
         setting(variant),
         variant,
         metrics,
@@ -101,20 +104,54 @@ def test_equal_runs_give_equal_bytes(tmp_path: Path) -> None:
         assert first[name].read_bytes() == second[name].read_bytes()
 
 
+def test_gathered_trials_equal_separate_ones_and_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of two trials that fails in the second does not train the first again."""
+    separate = train(tmp_path / "one", "kmeans-realnvp")
+    data, atlas = tmp_path / "one" / "data.npz", tmp_path / "one" / "atlas.pt"
+    names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
+    trials = {
+        seed: {
+            "atlas": atlas,
+            "scratch": tmp_path / f"scratch{seed}",
+            **{key: tmp_path / str(seed) / name for key, name in names.items()},
+        }
+        for seed in (0, 1)
+    }
+    losses, epochs = FlowTask.losses, []
+
+    def counted(self: FlowTask, *arguments: Any) -> Any:
+        epochs.append(1)
+        if len(epochs) == 6:
+            raise RuntimeError("out of luck")
+        return losses(self, *arguments)
+
+    monkeypatch.setattr(FlowTask, "losses", counted)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        train_flow(setting("kmeans-realnvp"), data, trials)
+    train_flow(setting("kmeans-realnvp"), data, trials)
+    assert 4 + 2 + 3 <= len(epochs) <= 4 + 2 + 4
+    for name in ("model", "history", "samples"):
+        assert trials[0][name].read_bytes() == separate[name].read_bytes()
+        assert trials[1][name].read_bytes() != separate[name].read_bytes()
+    assert not any(paths["scratch"].exists() for paths in trials.values())
+
+
 def test_base_and_vq_share_the_order_of_the_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders: dict[str, list[int]] = {}
     for variant in ("realnvp", "kmeans-realnvp"):
         seen = orders.setdefault(variant, [])
-        losses = stages.FlowTask.losses
+        losses = FlowTask.losses
 
         def recorded(self: Any, order: Any, *rest: Any, seen: Any = seen, old: Any = losses) -> Any:
             seen += order.tolist()
             return old(self, order, *rest)
 
         with monkeypatch.context() as patch:
-            patch.setattr(stages.FlowTask, "losses", recorded)
+            patch.setattr(FlowTask, "losses", recorded)
             train(tmp_path / variant, variant)
     assert orders["realnvp"] == orders["kmeans-realnvp"]
     assert len(orders["realnvp"]) == 4 * 300
@@ -131,8 +168,8 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
         for name in ("log_likelihood", "fid_classifier", "charts")
     ]
     metrics[1] |= {"samples": 60, "steps": 20}
-    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    stages.evaluate(
+    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    evaluate(
         setting("realnvp", **changes),
         "realnvp",
         metrics,
@@ -155,12 +192,12 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
 
 
 def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages.FlowTask, "validate", lambda self: {"validation_loss": float("nan")})
+    monkeypatch.setattr(FlowTask, "validate", lambda self: {"validation_loss": float("nan")})
     outputs = train(tmp_path, "realnvp")
     assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
     metrics = [{"name": "log_likelihood", **CATALOGUE["metrics"]["log_likelihood"]}]
-    stages.make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    stages.evaluate(
+    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    evaluate(
         setting("realnvp"),
         "realnvp",
         metrics,
@@ -193,7 +230,7 @@ def test_a_failed_job_leaves_no_result(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*arguments: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr(stages, "draw_samples", fail)
+    monkeypatch.setattr("vqflow.stages.flow.draw_samples", fail)
     with pytest.raises(RuntimeError, match="out of luck"):
         train(tmp_path, "realnvp", training={"toy": {"snapshot_interval": None}})
     assert not list(tmp_path.glob("model.pt")) + list(tmp_path.glob("s.npz"))
@@ -213,9 +250,9 @@ def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_nam
     }
     chosen["dataset"]["preprocess"]["logit"] = 0.01 if data.spec.kind == "image" else None
     chosen["dataset"]["name"] = data.spec.name
-    atlas = stages.build_atlas(chosen["atlas"], data.spec)
+    atlas = build_atlas(chosen["atlas"], data.spec)
     atlas.fit(data, seed=0)
-    model = stages.build_model(chosen, atlas, seed=3)
+    model = build_model(chosen, atlas, seed=3)
     model.preprocessing.fit(data.points["train"], seed=0)
     model.estimate_confinement(10)
     save_model(tmp_path / "model.pt", model, chosen, "ok")
@@ -253,7 +290,7 @@ def test_preflight_names_the_place(changes: Any, message: str) -> None:
 @pytest.mark.parametrize("name", sorted(CATALOGUE["metrics"]))
 def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     entry = {"name": name, **CATALOGUE["metrics"][name]}
-    metric = stages.build_metric(entry)
+    metric = build_metric(entry)
     assert isinstance(metric, Metric)
     chosen = {"variant": "vq-realnvp", **setting("vq-realnvp")}
     chosen["training"]["samples"] = 10_000

@@ -93,6 +93,26 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     assert not [path for path in (results / "checkpoints").rglob("*") if path.is_file()]
 
 
+def test_gathered_trials_are_one_job_and_give_the_same_scores(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config |= {"run": "gathered", "gather_trials": True, "seeds": [0, 1]}
+    config["benchmarks"]["toys"]["figures"] = []
+    (project / "gathered.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "gathered.yaml")
+    assert jobs["train_flow"] == jobs["fit_atlas"] == 2
+    run(project, "--configfile", "gathered.yaml")
+    tables = [
+        pd.read_csv(project / "results" / name / "tables" / "metrics.csv")
+        for name in ("tiny", "gathered")
+    ]
+    assert set(tables[1]["seed"]) == {0, 1}
+    pd.testing.assert_frame_equal(
+        tables[0], tables[1][tables[1]["seed"] == 0].reset_index(drop=True)
+    )
+    log = project / "results/gathered/logs/flows/helix/realnvp/trials.log"
+    assert log.read_text().count("epoch=") == 4
+
+
 def test_run_again_does_nothing(project: Path) -> None:
     assert "Nothing to be done" in run(project, "--configfile", "tiny.yaml")
 

@@ -159,6 +159,11 @@ class Config(_Strict):
 
     run: Name = Field(description="Name of the run: results go to results/<run>/.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Trial seeds.")
+    gather_trials: bool = Field(
+        False,
+        description="All trials of a variant on a data set in one job, one after the other: for "
+        "trainings of seconds, where starting a job costs as much.",
+    )
     data_root: str = Field(
         "data", description="Folder of downloaded data; the variable VQFLOW_DATA overrides it."
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -38,3 +40,17 @@ def start_job(log_path: str) -> None:
 def read_stage(params: Any) -> Any:
     """Gives the plain value behind a rule's ``stage`` parameter."""
     return json.loads(params.stage)["value"]
+
+
+def by_seed(seeds: Sequence[int], **files: Any) -> dict[int, dict[str, Path]]:
+    """Gives the paths of each trial.
+
+    Args:
+        seeds: The trials' seeds.
+        files: For each name, one path per seed; a path alone where there is one seed.
+    """
+    lists = {name: [paths] if isinstance(paths, str) else paths for name, paths in files.items()}
+    return {
+        seed: {name: Path(paths[i]) for name, paths in lists.items()}
+        for i, seed in enumerate(seeds)
+    }

@@ -14,7 +14,8 @@ from vqflow.assembly import build_atlas, build_model
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.metrics.base import Metric
-from vqflow.stages import build_dataset, build_metric
+from vqflow.stages.data import build_dataset
+from vqflow.stages.evaluate import build_metric
 
 _STAND_INS = {"vector": ((3,), None), "image": ((1, 8, 8), 256)}
 _FIGURE_KINDS = {"toy_gallery": "vector", "sample_grid": "image", "fid_curves": "image"}

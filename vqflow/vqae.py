@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from vector_quantize_pytorch import VectorQuantize
 
 from vqflow.atlas import Atlas, Prior, as_data_space
 from vqflow.config import Optimisation
@@ -181,6 +180,8 @@ class _AutoEncoding:
     """L(D(Q(E(x))), x) with L the mean squared error, plus the commitment loss."""
 
     def __init__(self, atlas: VQAtlas, inputs: Tensor, validation: Tensor, seed: int) -> None:
+        from vector_quantize_pytorch import VectorQuantize  # slow to import, only needed here
+
         self.inputs = inputs
         self.validation = validation
         self.codebook = VectorQuantize(

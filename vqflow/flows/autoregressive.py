@@ -11,7 +11,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
 from zuko.utils import unpack
 
-from vqflow.flows.staged import StagedNetwork, UnsupportedNetworkError, dependence
+from vqflow.flows.incremental import IncrementalNetwork, UnsupportedNetworkError, dependence
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def _warn_once(name: str, reason: str) -> None:
 
 
 class _Plan:
-    """The order in which one transform is inverted. Stage 0 knows the context alone."""
+    """The order in which one transform is inverted. Degree 0 knows the context alone."""
 
     def __init__(self, transform: LazyTransform) -> None:
         plain = isinstance(transform, MaskedAutoregressiveTransform) and all(
@@ -73,16 +73,16 @@ class _Plan:
         if not plain:
             raise UnsupportedNetworkError("it is no plain MaskedAutoregressiveTransform")
         self.transform = transform
-        stages = _generations(transform) + 1
-        self.features = len(stages)
+        degrees = _feature_degrees(transform)
+        self.features = len(degrees)
         self.context = transform.hyper.in_features - self.features
-        self.order = stages.argsort(stable=True)
+        self.order = degrees.argsort(stable=True)
         _check_univariate(transform, self.features)
-        self.network = StagedNetwork(
+        self.network = IncrementalNetwork(
             transform.hyper,
-            input_stages=torch.cat([stages, stages.new_zeros(self.context)]),
-            output_stages=stages.repeat_interleave(transform.total),
-            stages=int(stages.max()) + 1,
+            input_degrees=torch.cat([degrees, degrees.new_zeros(self.context)]),
+            output_degrees=degrees.repeat_interleave(transform.total),
+            degrees=int(degrees.max()) + 1,
         )
 
     def invert(self, y: Tensor, context: Tensor | None) -> Tensor:
@@ -106,13 +106,13 @@ class _Plan:
         sorted_y = y.T[self.order]
         for first, last in network.blocks():
             network.open(first, last)
-            for stage in range(first, last):
-                if stage > 0:
-                    rows = inputs.rows(stage, stage + 1)
-                    parameters = network.finish_outputs(first, stage)
+            for degree in range(first, last):
+                if degree > 0:
+                    rows = inputs.rows(degree, degree + 1)
+                    parameters = network.finish_outputs(first, degree)
                     known = sorted_y[rows.start - self.context : rows.stop - self.context]
                     inputs.values[rows] = self._univariate(parameters, known)
-                network.advance(first, stage)
+                network.advance(first, degree)
         x = torch.empty_like(sorted_y)
         x[self.order] = inputs.values[self.context :]
         return x.T.contiguous()
@@ -124,22 +124,22 @@ class _Plan:
         return x.T
 
 
-def _generations(transform: MaskedAutoregressiveTransform) -> Tensor:
-    """Gives, for each feature (D,), the number of features that must be known one by one first."""
+def _feature_degrees(transform: MaskedAutoregressiveTransform) -> Tensor:
+    """Gives the degree (D,) of each feature: 1 for those that depend on no other."""
     if transform.order is not None:
         ranks: Tensor = torch.unique(transform.order, return_inverse=True)[1]
-        return ranks
+        return ranks + 1
     inputs = transform.hyper.in_features
     seen = dependence(transform.hyper, torch.eye(inputs, device=transform.hyper[0].weight.device))
     features = len(seen) // transform.total
     graph = seen.view(features, transform.total, inputs).amax(1)[:, :features]
-    missing, generations = graph.sum(1), torch.full_like(graph[0], -1, dtype=torch.long)
-    generation = 0
-    while bool((ready := (missing == 0) & (generations < 0)).any()):
-        generations[ready] = generation
+    missing, degrees = graph.sum(1), torch.zeros_like(graph[0], dtype=torch.long)
+    degree = 1
+    while bool((ready := (missing == 0) & (degrees == 0)).any()):
+        degrees[ready] = degree
         missing -= graph[:, ready].sum(1)
-        generation += 1
-    return generations
+        degree += 1
+    return degrees
 
 
 def _check_univariate(transform: MaskedAutoregressiveTransform, features: int) -> None:

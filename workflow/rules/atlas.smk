@@ -3,14 +3,16 @@ rule fit_atlas:
     input:
         data=rules.prepare_data.output[0],
     output:
-        atlas=f"{RUN}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}/atlas.pt",
-        charts=f"{RUN}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}/charts.npz",
-        history=f"{RUN}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}/history.csv",
-        provenance=f"{RUN}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}/provenance.json",
+        atlas=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "atlas.pt")),
+        charts=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "charts.npz")),
+        history=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "history.csv")),
+        provenance=of_trials(
+            atlas_file("{dataset}", "{atlas}", "{seed}", "provenance.json")
+        ),
     log:
-        f"{LOGS}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}.log",
+        f"{LOGS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.log",
     benchmark:
-        f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/seed{{seed}}.tsv"
+        f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: atlas_threads
@@ -20,8 +22,11 @@ rule fit_atlas:
         gpu=atlas_gpus,
     params:
         stage=atlas_params,
-        scratch=f"{RUN}/checkpoints/atlases/{{dataset}}/{{atlas}}/seed{{seed}}",
+        seeds=trial_seeds,
+        scratch=of_trials(
+            f"{RUN}/checkpoints/atlases/{{dataset}}/{{atlas}}/seed{{seed}}"
+        ),
     message:
-        "Fitting atlas {wildcards.atlas} on {wildcards.dataset}, seed {wildcards.seed}"
+        "Fitting atlas {wildcards.atlas} on {wildcards.dataset}, seeds {params.seeds}"
     script:
         "../scripts/fit_atlas.py"

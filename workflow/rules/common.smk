@@ -35,6 +35,21 @@ wildcard_constraints:
     seed=r"\d+",
 
 
+# A job's trials: one, or all of them where the configuration gathers them.
+TRIALS = "trials" if CONFIG.gather_trials else "seed{seed}"
+
+
+def of_trials(pattern):
+    """A file of each of the job's trials."""
+    if CONFIG.gather_trials:
+        return expand(pattern, seed=CONFIG.seeds, allow_missing=True)
+    return pattern
+
+
+def trial_seeds(wildcards):
+    return CONFIG.seeds if CONFIG.gather_trials else [int(wildcards.seed)]
+
+
 def named(name, entry):
     return {"name": name, **dump(entry)}
 
@@ -118,10 +133,13 @@ def flow_file(dataset, variant, seed, file):
     return f"{RUN}/flows/{dataset}/{variant}/seed{seed}/{file}"
 
 
-def flow_atlas(wildcards):
-    """The atlas of a flow: made once per data set, atlas and seed, shared by all flows on it."""
+def flow_atlases(wildcards):
+    """The atlas of each trial: made once per data set, atlas and seed, for all flows on it."""
     atlas = setting(wildcards).atlas_name
-    return atlas_file(wildcards.dataset, atlas, wildcards.seed, "atlas.pt")
+    return [
+        atlas_file(wildcards.dataset, atlas, seed, "atlas.pt")
+        for seed in trial_seeds(wildcards)
+    ]
 
 
 def metric_entries(names):

@@ -6,16 +6,18 @@ rule train_flow:
     """
     input:
         data=rules.prepare_data.output[0],
-        atlas=flow_atlas,
+        atlas=flow_atlases,
     output:
-        model=f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/model.pt",
-        history=f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/history.csv",
-        samples=f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/samples.npz",
-        provenance=f"{RUN}/flows/{{dataset}}/{{variant}}/seed{{seed}}/provenance.json",
+        model=of_trials(flow_file("{dataset}", "{variant}", "{seed}", "model.pt")),
+        history=of_trials(flow_file("{dataset}", "{variant}", "{seed}", "history.csv")),
+        samples=of_trials(flow_file("{dataset}", "{variant}", "{seed}", "samples.npz")),
+        provenance=of_trials(
+            flow_file("{dataset}", "{variant}", "{seed}", "provenance.json")
+        ),
     log:
-        f"{LOGS}/flows/{{dataset}}/{{variant}}/seed{{seed}}.log",
+        f"{LOGS}/flows/{{dataset}}/{{variant}}/{TRIALS}.log",
     benchmark:
-        f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/seed{{seed}}.tsv"
+        f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/{TRIALS}.tsv"
     conda:
         "../../envs/environment.yaml"
     threads: flow_threads
@@ -25,8 +27,11 @@ rule train_flow:
         gpu=flow_gpus,
     params:
         stage=flow_params,
-        scratch=f"{RUN}/checkpoints/flows/{{dataset}}/{{variant}}/seed{{seed}}",
+        seeds=trial_seeds,
+        scratch=of_trials(
+            f"{RUN}/checkpoints/flows/{{dataset}}/{{variant}}/seed{{seed}}"
+        ),
     message:
-        "Training {wildcards.variant} on {wildcards.dataset}, seed {wildcards.seed}"
+        "Training {wildcards.variant} on {wildcards.dataset}, seeds {params.seeds}"
     script:
         "../scripts/train_flow.py"

@@ -1,20 +1,21 @@
 from pathlib import Path
 
-from vqflow.logs import read_stage, start_job
-from vqflow.stages import evaluate
+from vqflow.logs import by_seed, read_stage, start_job
+from vqflow.stages.evaluate import evaluate
 
 start_job(snakemake.log[0])
 stage = read_stage(snakemake.params)
-paths = (snakemake.input.models, snakemake.input.samples, snakemake.input.histories)
 evaluate(
     stage["setting"],
     variant=snakemake.wildcards.variant,
     metrics=stage["metrics"],
     data_path=Path(snakemake.input.data),
     reference_path=Path(snakemake.input.reference),
-    runs={
-        seed: {"model": model, "samples": samples, "history": history}
-        for seed, model, samples, history in zip(snakemake.params.seeds, *paths, strict=True)
-    },
+    runs=by_seed(
+        snakemake.params.seeds,
+        model=snakemake.input.models,
+        samples=snakemake.input.samples,
+        history=snakemake.input.histories,
+    ),
     output=Path(snakemake.output[0]),
 )

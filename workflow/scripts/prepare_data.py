@@ -2,7 +2,7 @@ from pathlib import Path
 
 from vqflow.config import data_root
 from vqflow.logs import read_stage, start_job
-from vqflow.stages import prepare_data
+from vqflow.stages.data import prepare_data
 
 start_job(snakemake.log[0])
 prepare_data(

@@ -1,4 +1,4 @@
-"""Evaluating a masked network in stages, each unit once, as its inputs become known."""
+"""Evaluating a masked network degree by degree, each unit once, as its inputs become known."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _BLOCK_UNITS = 32
 
 
 class UnsupportedNetworkError(ValueError):
-    """The network cannot be evaluated in stages; the message says why."""
+    """The network cannot be evaluated degree by degree; the message says why."""
 
 
 class Layout:
-    """The units of one layer, sorted by the stage at which they become known.
+    """The units of one layer, sorted by the degree at which they become known.
 
     Args:
-        stages: (U,) the stage of each unit.
-        count: S, the number of stages.
+        degrees: (U,) the degree of each unit.
+        count: S, the number of degrees.
 
     Attributes:
         order: (U,) the unit that stands in each row.
         values: (U, N) the units' values, one row each.
     """
 
-    def __init__(self, stages: Tensor, count: int) -> None:
-        self.stages = stages
-        self.order = stages.argsort(stable=True)
+    def __init__(self, degrees: Tensor, count: int) -> None:
+        self.degrees = degrees
+        self.order = degrees.argsort(stable=True)
         self.values = torch.empty(0)
-        self._starts = [0, *torch.bincount(stages, minlength=count).cumsum(0).tolist()]
+        self._starts = [0, *torch.bincount(degrees, minlength=count).cumsum(0).tolist()]
 
     def rows(self, first: int, last: int) -> slice:
-        """Gives the rows of the units whose stage lies in ``first`` to ``last`` - 1."""
+        """Gives the rows of the units whose degree lies in ``first`` to ``last`` - 1."""
         return slice(self._starts[first], self._starts[last])
 
     def allocate(self, like: Tensor, n: int) -> None:
@@ -47,14 +47,14 @@ class Layout:
 
 class _Step(Protocol):
     def open(self, first: int, last: int) -> None:
-        """Prepares stages ``first`` to ``last`` - 1, all before them being known."""
+        """Prepares degrees ``first`` to ``last`` - 1, all before them being known."""
 
-    def advance(self, first: int, stage: int) -> None:
-        """Computes the units of ``stage``, in a block that began with stage ``first``."""
+    def advance(self, first: int, degree: int) -> None:
+        """Computes the units of ``degree``, in a block that began with degree ``first``."""
 
 
 class _Linear:
-    """A masked layer, its matrix sorted by stage at both sides."""
+    """A masked layer, its matrix sorted by degree at both sides."""
 
     def __init__(self, layer: MaskedLinear, source: Layout, target: Layout) -> None:
         self.source, self.target = source, target
@@ -73,12 +73,12 @@ class _Linear:
                 out=self.target.values[rows],
             )
 
-    def advance(self, first: int, stage: int) -> None:
-        self.add(first, stage, until=stage + 1)
+    def advance(self, first: int, degree: int) -> None:
+        self.add(first, degree, until=degree + 1)
 
-    def add(self, first: int, stage: int, until: int) -> None:
-        """Adds to the units of ``stage`` what comes from stages ``first`` to ``until`` - 1."""
-        rows, columns = self.target.rows(stage, stage + 1), self.source.rows(first, until)
+    def add(self, first: int, degree: int, until: int) -> None:
+        """Adds to the units of ``degree`` what comes from degrees ``first`` to ``until`` - 1."""
+        rows, columns = self.target.rows(degree, degree + 1), self.source.rows(first, until)
         if _any(rows) and _any(columns):
             weight, values = self.weight[rows, columns], self.source.values[columns]
             self.target.values[rows].addmm_(weight, values)
@@ -93,8 +93,8 @@ class _Activation:
     def open(self, first: int, last: int) -> None:
         pass
 
-    def advance(self, first: int, stage: int) -> None:
-        rows = self.target.rows(stage, stage + 1)
+    def advance(self, first: int, degree: int) -> None:
+        rows = self.target.rows(degree, degree + 1)
         if _any(rows):
             self.target.values[rows] = self.function(self.source.values[rows])
 
@@ -108,27 +108,28 @@ class _Sum:
     def open(self, first: int, last: int) -> None:
         pass
 
-    def advance(self, first: int, stage: int) -> None:
-        rows = self.target.rows(stage, stage + 1)
+    def advance(self, first: int, degree: int) -> None:
+        rows = self.target.rows(degree, degree + 1)
         if _any(rows):
             values = self.target.values[rows]
             torch.add(self.skipped.values[rows], self.source.values[rows], out=values)
 
 
-class StagedNetwork:
-    """A masked network whose inputs become known one stage after the other.
+class IncrementalNetwork:
+    """A masked network whose inputs become known one degree after the other.
 
-    A unit's stage is the latest one of the inputs that its masks let it see, so that each
-    unit is computed once. Stages are taken in blocks: what came before a block is one
-    matrix product a layer, and only the block's own columns are added stage by stage.
-    Values lie transposed, (units, N), so that the units of a stage are contiguous.
+    A unit's degree is the latest one of the inputs that its masks let it see (Germain et
+    al. 2015, section 3), so that each unit is computed once. Degrees are taken in blocks:
+    what came before a block is one matrix product a layer, and only the block's own columns
+    are added degree by degree. Values lie transposed, (units, N), so that the units of a
+    degree are contiguous.
 
     Args:
         network: Masked linear layers, activations that act on each unit by itself, and
             residual blocks of both: what :class:`zuko.nn.MaskedMLP` consists of.
-        input_stages: (I,) the stage at which each input becomes known, 0 to S - 1.
-        output_stages: (O,) the stage at whose begin each output is needed.
-        stages: S, the number of stages.
+        input_degrees: (I,) the degree at which each input becomes known, 0 to S - 1.
+        output_degrees: (O,) the degree at whose begin each output is needed.
+        degrees: S, the number of degrees.
 
     Raises:
         UnsupportedNetworkError: If the network has other layers, or an output sees an
@@ -136,25 +137,25 @@ class StagedNetwork:
     """
 
     def __init__(
-        self, network: nn.Sequential, input_stages: Tensor, output_stages: Tensor, stages: int
+        self, network: nn.Sequential, input_degrees: Tensor, output_degrees: Tensor, degrees: int
     ) -> None:
-        self._count = stages
+        self._count = degrees
         self._steps: list[_Step] = []
         *hidden, last = network
         if not isinstance(last, MaskedLinear):
             raise UnsupportedNetworkError(f"its last layer is a {type(last).__name__}")
-        self.inputs = Layout(input_stages, stages)
+        self.inputs = Layout(input_degrees, degrees)
         self._layouts = [self.inputs]
         layout = self.inputs
         for layer in hidden:
             layout = self._append(layer, layout)
-        if bool((_latest(last, layout) >= output_stages).any()):
+        if bool((_latest(last, layout) >= output_degrees).any()):
             raise UnsupportedNetworkError("an output sees inputs that are known only after it")
-        self.outputs = self._layout(output_stages)
+        self.outputs = self._layout(output_degrees)
         self._last = _Linear(last, layout, self.outputs)
 
     def blocks(self) -> Iterator[tuple[int, int]]:
-        """Gives the first stage of every block and the first one after it."""
+        """Gives the first degree of every block and the first one after it."""
         widest = max(len(layout.order) for layout in self._layouts)
         size = max(1, round(_BLOCK_UNITS * self._count / widest))
         for first in range(0, self._count, size):
@@ -166,19 +167,19 @@ class StagedNetwork:
             layout.allocate(self._last.weight, n)
 
     def open(self, first: int, last: int) -> None:
-        """Begins the block of stages ``first`` to ``last`` - 1."""
+        """Begins the block of degrees ``first`` to ``last`` - 1."""
         for step in (*self._steps, self._last):
             step.open(first, last)
 
-    def finish_outputs(self, first: int, stage: int) -> Tensor:
-        """Gives the outputs (O', N) that are needed at ``stage``, in the order of their rows."""
-        self._last.add(first, stage, until=stage)
-        return self.outputs.values[self.outputs.rows(stage, stage + 1)]
+    def finish_outputs(self, first: int, degree: int) -> Tensor:
+        """Gives the outputs (O', N) that are needed at ``degree``, in the order of their rows."""
+        self._last.add(first, degree, until=degree)
+        return self.outputs.values[self.outputs.rows(degree, degree + 1)]
 
-    def advance(self, first: int, stage: int) -> None:
-        """Computes the hidden units of ``stage``, whose inputs are in ``inputs.values``."""
+    def advance(self, first: int, degree: int) -> None:
+        """Computes the hidden units of ``degree``, whose inputs are in ``inputs.values``."""
         for step in self._steps:
-            step.advance(first, stage)
+            step.advance(first, degree)
 
     def _append(self, layer: nn.Module, source: Layout) -> Layout:
         if isinstance(layer, MaskedLinear):
@@ -188,32 +189,32 @@ class StagedNetwork:
             inner = source
             for part in layer:
                 inner = self._append(part, inner)
-            if not torch.equal(inner.stages, source.stages):
-                raise UnsupportedNetworkError("a residual block adds units of unequal stages")
-            target = self._layout(source.stages)
+            if not torch.equal(inner.degrees, source.degrees):
+                raise UnsupportedNetworkError("a residual block adds units of unequal degrees")
+            target = self._layout(source.degrees)
             self._steps.append(_Sum(inner, source, target))
         else:
             _check_per_unit(layer, source)
-            target = self._layout(source.stages)
+            target = self._layout(source.degrees)
             self._steps.append(_Activation(layer, source, target))
         return target
 
-    def _layout(self, stages: Tensor) -> Layout:
-        self._layouts.append(Layout(stages, self._count))
+    def _layout(self, degrees: Tensor) -> Layout:
+        self._layouts.append(Layout(degrees, self._count))
         return self._layouts[-1]
 
 
 def _latest(layer: MaskedLinear, source: Layout) -> Tensor:
-    """Gives the latest stage (U,) of the inputs that each unit of a layer sees."""
-    stages = source.stages.float()  # exact, and far faster here than integers
-    return (layer.mask * stages).amax(1).long()
+    """Gives the latest degree (U,) of the inputs that each unit of a layer sees."""
+    degrees = source.degrees.float()  # exact, and far faster here than integers
+    return (layer.mask * degrees).amax(1).long()
 
 
 def dependence(network: nn.Sequential, seen: Tensor) -> Tensor:
     """Says which inputs each output of a masked network sees.
 
     Args:
-        network: As for :class:`StagedNetwork`.
+        network: As for :class:`IncrementalNetwork`.
         seen: (U, I) float, 1 where input i is seen by unit u of what the network reads.
 
     Returns:
@@ -233,9 +234,9 @@ def _any(rows: slice) -> bool:
 
 def _check_per_unit(layer: nn.Module, source: Layout) -> None:
     """Refuses a layer whose units do not each depend on their own input alone."""
-    width = len(source.stages)
+    width = len(source.degrees)
     rows = _PROBE_ROWS + (width == _PROBE_ROWS)
-    probe = torch.linspace(-3, 3, rows * width, device=source.stages.device).view(rows, width)
+    probe = torch.linspace(-3, 3, rows * width, device=source.degrees.device).view(rows, width)
     try:
         whole, transposed = layer(probe.clone()), layer(probe.T.clone()).T
         first, last = layer(probe[:, :1].clone()), layer(probe[:, -1:].clone())

@@ -1,0 +1,1 @@
+"""The jobs of the workflow, as functions from files to files: a module per rule file."""

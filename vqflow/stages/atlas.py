@@ -1,0 +1,75 @@
+"""Fitting atlases."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from vqflow.assembly import build_atlas, save_atlas
+from vqflow.atlas import Atlas, as_data_space
+from vqflow.datasets.base import Array, Data
+from vqflow.io import atomic_path, provenance, write_json
+from vqflow.stages.common import Entry, checkpoint_in, digest, use, write_csv
+
+
+def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, Path]]) -> None:
+    """Fits an atlas on a data set, once per trial.
+
+    Args:
+        entry: The atlas' entry of the catalogue.
+        data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
+        trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
+            chart in data space, for figures), ``history`` and ``provenance``, and
+            ``scratch``, the folder of the rolling checkpoint; removed on success.
+    """
+    settings = entry.get("training") or {}
+    use(settings.get("threads", 1), settings.get("device", "cpu"))
+    data = Data.load(data_path)
+    identity = digest(data_path)
+    for seed, paths in trials.items():
+        _fit(entry, data, identity, seed, paths)
+    for paths in trials.values():
+        shutil.rmtree(paths["scratch"], ignore_errors=True)
+
+
+def _fit(
+    entry: Entry, data: Data, data_identity: str, seed: int, paths: Mapping[str, Path]
+) -> None:
+    atlas = build_atlas(entry, data.spec)
+    checkpoint = checkpoint_in(paths["scratch"], "atlas", [dict(entry), seed, data_identity])
+    started = time.monotonic()
+    history = atlas.fit(data, seed, checkpoint)
+    seconds = round(time.monotonic() - started, 3)
+    atlas.eval()
+    save_atlas(paths["atlas"], atlas, entry)
+    with atomic_path(paths["charts"]) as temporary:
+        np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
+    write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), paths["history"])
+    facts = provenance(stage="atlas", config=dict(entry), seed=seed, training_seconds=seconds)
+    write_json(paths["provenance"], facts)
+
+
+@torch.no_grad()
+def describe_charts(atlas: Atlas, data: Data) -> dict[str, Array]:
+    """Gives, for figures, the nearest chart of each training point and each chart's centre.
+
+    A centre lies in code space; shown is the training point whose code is nearest to it.
+    """
+    x = as_data_space(data, "train")
+    best = torch.full((atlas.charts,), torch.inf)
+    centres = torch.zeros(atlas.charts, x.shape[1])
+    nearest = []
+    for part in x.split(4096):
+        distances = atlas.distances(part)
+        nearest.append(distances.argmin(1))
+        least = distances.min(0)
+        closer = least.values < best
+        best = torch.where(closer, least.values, best)
+        centres[closer] = part[least.indices[closer]]
+    return {"nearest": torch.cat(nearest).numpy(), "centres": centres.numpy()}

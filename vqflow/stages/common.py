@@ -1,0 +1,54 @@
+"""What the stages share: threads, checkpoints, fingerprints of files, tables."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from vqflow.components import ConfigError
+from vqflow.config import STAGE_VERSIONS, fingerprint
+from vqflow.io import atomic_path
+from vqflow.training import Checkpoint
+
+Entry = Mapping[str, Any]
+
+
+def use(threads: int, device: str) -> None:
+    """Sets torch's threads and checks the device.
+
+    Raises:
+        ConfigError: If a GPU is asked for where there is none.
+    """
+    torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training device is 'cuda' but torch sees no GPU here; set device: cpu, "
+            "or run the job where a GPU is"
+        )
+
+
+def checkpoint_in(scratch: Path, stage: str, facts: list[Any]) -> Checkpoint:
+    """Gives the rolling checkpoint of a training, after removing those of other settings."""
+    identity = fingerprint([STAGE_VERSIONS[stage], torch.__version__, *facts])
+    if scratch.exists() and not (scratch / identity).exists():
+        shutil.rmtree(scratch)
+    (scratch / identity).mkdir(parents=True, exist_ok=True)
+    return Checkpoint(scratch / identity / "checkpoint.pt", identity)
+
+
+def digest(path: Path) -> str:
+    """Gives the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Writes a table atomically."""
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")
