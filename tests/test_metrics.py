@@ -83,7 +83,7 @@ def image_data() -> Data:
 
 
 def trained(data: Data, model: Any = None, **samples: np.ndarray) -> Any:
-    return SimpleNamespace(data=data, model=model or FakeModel(data), samples=samples)
+    return SimpleNamespace(data=data, model=model or FakeModel(data), samples=samples, densities={})
 
 
 def by_name(scores: Any) -> dict[tuple[str, str], Any]:

@@ -28,8 +28,8 @@ FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 
 STAGE_VERSIONS = {
     "data": 1,
-    "atlas": 1,
-    "flow": 1,
+    "atlas": 2,
+    "flow": 2,
     "reference": 1,
     "evaluate": 1,
     "report": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -206,7 +207,7 @@ class VQFlow(nn.Module):
     def _pairs_per_chunk(self) -> int:
         return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
 
-    def _joint_chunks(self, x: Tensor, support: Support) -> list[tuple[Tensor, Tensor, Tensor]]:
+    def _joint_chunks(self, x: Tensor, support: Support) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         if support not in ("all", "covering", "confined"):
             raise ValueError(f"support is '{support}'; allowed: 'all', 'covering', 'confined'")
         if support == "confined":
@@ -214,7 +215,6 @@ class VQFlow(nn.Module):
         covering = None if support == "all" else self.atlas.pairs(x)
         width = self.atlas.charts if covering is None else covering.charts.shape[1]
         size = max(1, self._pairs_per_chunk // width)
-        chunks = []
         for start in range(0, len(x), size):
             part = x[start : start + size]
             table = self._all(len(part)) if covering is None else covering[start : start + size]
@@ -222,8 +222,7 @@ class VQFlow(nn.Module):
             joint = self.log_joint(y, table)
             if support == "confined":
                 joint = joint - self.log_confinement[table.charts]
-            chunks.append((joint, table.charts, ladj))
-        return chunks
+            yield joint, table.charts, ladj
 
     def _all(self, n: int) -> Covering:
         charts = torch.arange(self.atlas.charts, device=self.device).expand(n, -1)

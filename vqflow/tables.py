@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from vqflow.metrics.base import Score
@@ -197,6 +196,8 @@ def _table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _spread(values: pd.Series[float]) -> dict[str, float]:
     """Gives n_seeds, mean, std and ci95, the half width of the mean's 95 % interval."""
+    from scipy.special import stdtrit  # slow to import, and jobs that score do without
+
     n = len(values)
     std = float(values.std(ddof=1)) if n > 1 else math.nan
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -53,12 +53,15 @@ class TrainedRun:
             leaks almost everything) and ``"epoch_<number>"`` (snapshots); uint8
             pixels for images, float32 for vectors.
         history: One row per epoch of training.
+        densities: The final model's log-densities, by support and split: filled by the
+            first metric that needs them.
     """
 
     data: Data
     model: VQFlow
     samples: dict[str, np.ndarray]
     history: pd.DataFrame
+    densities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
 
 class Metric(ABC):

@@ -36,7 +36,7 @@ def points_of(run: TrainedRun, split: str) -> Tensor:
 def log_densities(
     run: TrainedRun, support: Support, split: str, metric: str
 ) -> NDArray[np.float64]:
-    """Gives log q(x) (N,) in nats for every point of a split.
+    """Gives log q(x) (N,) in nats for every point of a split, computed once per run.
 
     Args:
         run: The trained run.
@@ -47,9 +47,12 @@ def log_densities(
     Raises:
         NotFiniteError: If any log-density is not finite: no such model is to be ranked.
     """
-    with torch.no_grad():
-        values = run.model.log_prob(points_of(run, split), support=support)
-    densities = values.double().cpu().numpy()
+    key = (support, split)
+    if key not in run.densities:
+        with torch.no_grad():
+            values = run.model.log_prob(points_of(run, split), support=support)
+        run.densities[key] = values.double().cpu().numpy()
+    densities = run.densities[key]
     bad = int((~np.isfinite(densities)).sum())
     if bad:
         raise NotFiniteError(
