@@ -11,7 +11,7 @@ from conftest import ROOT
 LAYERS = [
     {"__init__", "seeding", "components", "io"},
     {"config", "logs"},
-    {"datasets"},
+    {"datasets", "optimiser"},
     {"preprocessing", "training"},
     {"atlas"},
     {"vqae", "embeddings", "flows"},

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from vqflow.config import Optimisation
 from vqflow.io import load_weights, save_weights
+from vqflow.optimiser import Optimiser
 from vqflow.seeding import derive_seed
 
 log = logging.getLogger(__name__)
@@ -81,9 +82,7 @@ class Outcome:
 
 @dataclass
 class _State:
-    parameters: nn.Parameter
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.LRScheduler
+    optimiser: Optimiser
     batches: torch.Generator
     noise: torch.Generator
     best_loss: float = math.inf
@@ -175,51 +174,20 @@ def _start(
     batch_seed: int,
     device: torch.device,
 ) -> _State:
-    parameters = _flatten([p for p in task.module.parameters() if p.requires_grad])
-    optimiser = torch.optim.Adam([parameters], lr=settings.learning_rate, fused=True)
     return _State(
-        parameters=parameters,
-        optimiser=optimiser,
-        schedule=_schedule(optimiser, settings, steps * settings.epochs),
+        optimiser=Optimiser(task.module, settings, steps * settings.epochs),
         batches=torch.Generator().manual_seed(derive_seed("batches", batch_seed)),
         noise=torch.Generator(device).manual_seed(derive_seed("noise", seed)),
     )
 
 
-def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
-    """Makes parameters and their gradients views of one, which is updated in one go."""
-    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    flat.grad = torch.zeros_like(flat)
-    sizes = [parameter.numel() for parameter in parameters]
-    values, gradients = flat.detach().split(sizes), flat.grad.split(sizes)
-    for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
-        parameter.data = value.view_as(parameter)
-        parameter.grad = gradient.view_as(parameter)
-    return flat
-
-
-def _schedule(
-    optimiser: torch.optim.Optimizer, settings: Optimisation, steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    schedulers = torch.optim.lr_scheduler
-    if settings.schedule == "one_cycle":
-        return schedulers.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps + 1)
-    if settings.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(optimiser, T_max=steps)
-    return schedulers.ConstantLR(optimiser, factor=1.0, total_iters=0)
-
-
 def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dict[str, Any]:
     module = task.module
     module.train()
-    order = torch.randperm(task.points, generator=state.batches).to(state.parameters.device)
+    order = torch.randperm(task.points, generator=state.batches).to(state.noise.device)
     losses, norms = [], []
     for loss in task.losses(order, settings.batch_size, state.noise):
-        state.optimiser.zero_grad(set_to_none=False)
-        loss.backward()
-        norms.append(nn.utils.clip_grad_norm_(state.parameters, settings.clip_norm))
-        state.optimiser.step()
-        state.schedule.step()
+        norms.append(state.optimiser.step(loss))
         losses.append(loss.detach())
     module.eval()
     with torch.no_grad():
@@ -229,7 +197,7 @@ def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dic
     return {
         "epoch": epoch,
         "train_loss": float(torch.stack(losses).cpu().double() @ sizes) / task.points,
-        "learning_rate": state.schedule.get_last_lr()[0],
+        "learning_rate": state.optimiser.learning_rate,
         "gradient_norm": float(torch.stack(norms).mean()),
         **validation,
     }
@@ -251,7 +219,6 @@ def _save(checkpoint: Checkpoint, task: Task, state: _State, outcome: Outcome) -
             "best": state.best,
             "best_loss": state.best_loss,
             "optimiser": state.optimiser.state_dict(),
-            "schedule": state.schedule.state_dict(),
             "batches": state.batches.get_state(),
             "noise": state.noise.get_state(),
             "torch": torch.get_rng_state(),
@@ -269,7 +236,6 @@ def _resume(checkpoint: Checkpoint, task: Task, state: _State) -> Outcome | None
     task.module.load_state_dict(content["module"])
     state.best, state.best_loss = content["best"], content["best_loss"]
     state.optimiser.load_state_dict(content["optimiser"])
-    state.schedule.load_state_dict(content["schedule"])
     state.batches.set_state(content["batches"])
     state.noise.set_state(content["noise"])
     torch.set_rng_state(content["torch"])

@@ -56,6 +56,7 @@ def call_and_ladj(
                 ladj = ladj.sum(1)
             else:
                 y, ladj = part(context).call_and_ladj(inputs)
+                ladj = ladj.sum(1) if ladj.dim() > 1 else ladj  # that of each feature
             pieces = {whole: y}
         total = total + ladj
     return _regroup(pieces, whole)[whole], total.expand(len(x))

@@ -1,0 +1,1 @@
+"""Speed against peers and against our own targets: ``make bench``, or ``python -m benchmarks``."""

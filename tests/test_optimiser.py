@@ -1,0 +1,51 @@
+"""The flat optimiser: the steps of torch's own Adam, and every parameter a view of one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import make_model, ring
+from torch import nn
+
+from vqflow.config import Optimisation
+from vqflow.optimiser import Optimiser
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+@pytest.mark.parametrize("clip_norm", [0.1, 100.0])
+def test_it_makes_the_steps_of_adam(schedule: str, clip_norm: float) -> None:
+    steps, rate = 12, 0.01
+    settings = Optimisation(
+        epochs=1, batch_size=1, learning_rate=rate, schedule=schedule, clip_norm=clip_norm
+    )
+    ours, theirs = (make_model("maf", ring(), dtype=torch.float64) for _ in range(2))
+    optimiser = Optimiser(ours.flow, settings, steps)
+    adam = torch.optim.Adam(theirs.flow.parameters(), lr=rate)
+    schedules = {
+        "constant": lambda: torch.optim.lr_scheduler.LambdaLR(adam, lambda step: 1.0),
+        "cosine": lambda: torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps),
+        "one_cycle": lambda: torch.optim.lr_scheduler.OneCycleLR(adam, rate, steps + 1),
+    }
+    schedule_of_adam = schedules[schedule]()
+    x = torch.as_tensor(ring().points["train"][:50])
+    for _ in range(steps):
+        assert optimiser.learning_rate == schedule_of_adam.get_last_lr()[0]
+        norm = optimiser.step(-ours.log_prob(x, "covering").mean())
+        adam.zero_grad()
+        (-theirs.log_prob(x, "covering").mean()).backward()
+        expected = nn.utils.clip_grad_norm_(theirs.flow.parameters(), clip_norm)
+        adam.step()
+        schedule_of_adam.step()
+        torch.testing.assert_close(norm, expected, rtol=1e-10, atol=0)
+    for own, other in zip(ours.flow.parameters(), theirs.flow.parameters(), strict=True):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-10)
+
+
+def test_frozen_parameters_stay_as_they_are() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    module[0].requires_grad_(False)
+    before = module[0].weight.clone()
+    optimiser = Optimiser(module, Optimisation(epochs=1, batch_size=1, learning_rate=0.1), 1)
+    optimiser.step(module(torch.ones(1, 2)).sum())
+    assert torch.equal(module[0].weight, before)
+    assert module[0].weight.grad is None

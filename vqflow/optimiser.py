@@ -1,0 +1,74 @@
+"""One gradient step after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vqflow.config import Optimisation
+
+
+class Optimiser:
+    """Adam, with clipped gradients and a schedule of the learning rate.
+
+    The parameters of the module and their gradients become views of one flat parameter, so
+    that clipping and updating are a few operations, however many layers there are.
+
+    Args:
+        module: What is trained: its parameters that require gradients, all of one type.
+        settings: Learning rate, schedule and largest norm of the gradient.
+        steps: Number of steps of the whole training.
+    """
+
+    def __init__(self, module: nn.Module, settings: Optimisation, steps: int) -> None:
+        self._parameters = _flatten([p for p in module.parameters() if p.requires_grad])
+        self._adam = torch.optim.Adam([self._parameters], lr=settings.learning_rate, fused=True)
+        self._schedule = _schedule(self._adam, settings, steps)
+        self._clip_norm = settings.clip_norm
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self._schedule.get_last_lr()[0])
+
+    def step(self, loss: Tensor) -> Tensor:
+        """Updates the parameters by the gradient of a loss; gives its norm before clipping."""
+        self._adam.zero_grad(set_to_none=False)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
+        self._adam.step()
+        self._schedule.step()
+        return norm
+
+    def state_dict(self) -> dict[str, Any]:
+        """Gives what a resumed training needs, but for the parameters."""
+        return {"adam": self._adam.state_dict(), "schedule": self._schedule.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes what :meth:`state_dict` gave."""
+        self._adam.load_state_dict(state["adam"])
+        self._schedule.load_state_dict(state["schedule"])
+
+
+def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
+    flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [parameter.numel() for parameter in parameters]
+    values, gradients = flat.detach().split(sizes), flat.grad.split(sizes)
+    for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
+        parameter.data = value.view_as(parameter)
+        parameter.grad = gradient.view_as(parameter)
+    return flat
+
+
+def _schedule(
+    adam: torch.optim.Optimizer, settings: Optimisation, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    schedulers = torch.optim.lr_scheduler
+    if settings.schedule == "one_cycle":
+        return schedulers.OneCycleLR(adam, settings.learning_rate, total_steps=steps + 1)
+    if settings.schedule == "cosine":
+        return schedulers.CosineAnnealingLR(adam, T_max=steps)
+    return schedulers.ConstantLR(adam, factor=1.0, total_iters=0)
