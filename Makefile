@@ -1,4 +1,4 @@
-# make demo | test | lint | format | lock: each works as the first command after git clone.
+# make demo | test | lint | bench | format | lock: each works as the first command after git clone.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,12 +6,13 @@ CORES ?= all
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint format schema lock clean
+.PHONY: help demo test lint bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
 	@echo "make test    set up and run the tests"
 	@echo "make lint    set up and check style, types and the workflow"
+	@echo "make bench   set up, install the peers and measure speed against them (15 minutes)"
 	@echo "make format  rewrite the code in the project's style"
 	@echo "make schema  regenerate workflow/schemas/ from vqflow/config.py"
 	@echo "make lock    resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
@@ -38,6 +39,11 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
+
+bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+		-r benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
@@ -45,7 +45,7 @@ def run() -> Iterator[list[Row]]:
     yield [_memory()]
 
 
-def _step(task: FlowTask):
+def _step(task: FlowTask) -> Callable[[], None]:
     noise = torch.Generator().manual_seed(0)
 
     def step() -> None:
