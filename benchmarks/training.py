@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import zuko
 from torch import nn
 
 from benchmarks.models import IMAGE, TOY, data, model
@@ -26,10 +27,8 @@ def run() -> Iterator[list[Row]]:
                 chosen = model(points, hidden, sizes["code_dim"], charts, 4, flow)
                 task = FlowTask(chosen, points, "sampled", lambda epoch: None)
                 steps[f"{name}, objective 'sampled'"] = _ours(task, batch)
-            base = model(points, hidden, sizes["code_dim"], 1, 1, flow)
-            steps["base, zuko's own layers"] = _plain(
-                base.flow.flow, lambda x, net=base.flow.flow: net().log_prob(x), points, batch
-            )
+            net = getattr(zuko.flows, flow)(sizes["features"], transforms=5, hidden_features=hidden)
+            steps["base, zuko"] = _plain(net, lambda x, net=net: net().log_prob(x), points, batch)
             if flow == "MAF" and len(hidden) == 2:
                 for peer in ("nflows", "normflows"):
                     steps[f"base, {peer}"] = _peer(peer, sizes["features"], hidden, points, batch)

@@ -1,4 +1,4 @@
-"""The flat optimiser: the steps of torch's own Adam, and every parameter a view of one."""
+"""The optimiser makes the steps of torch's own Adam, flat or not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from vqflow.optimiser import Optimiser
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
 @pytest.mark.parametrize("clip_norm", [0.1, 100.0])
-def test_it_makes_the_steps_of_adam(schedule: str, clip_norm: float) -> None:
+@pytest.mark.parametrize("small", [0, 2**18])
+def test_it_makes_the_steps_of_adam(
+    schedule: str, clip_norm: float, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vqflow.optimiser._SMALL", small)
     steps, rate = 12, 0.01
     settings = Optimisation(
         epochs=1, batch_size=1, learning_rate=rate, schedule=schedule, clip_norm=clip_norm

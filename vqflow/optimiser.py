@@ -9,12 +9,15 @@ from torch import Tensor, nn
 
 from vqflow.config import Optimisation
 
+_SMALL = 2**18
+
 
 class Optimiser:
     """Adam, with clipped gradients and a schedule of the learning rate.
 
-    The parameters of the module and their gradients become views of one flat parameter, so
-    that clipping and updating are a few operations, however many layers there are.
+    The parameters of a small module and their gradients become views of one flat parameter,
+    so that clipping and updating are a few operations, however many layers there are. (In a
+    large one, adding gradients to such a view costs more than it saves.)
 
     Args:
         module: What is trained: its parameters that require gradients, all of one type.
@@ -23,8 +26,11 @@ class Optimiser:
     """
 
     def __init__(self, module: nn.Module, settings: Optimisation, steps: int) -> None:
-        self._parameters = _flatten([p for p in module.parameters() if p.requires_grad])
-        self._adam = torch.optim.Adam([self._parameters], lr=settings.learning_rate, fused=True)
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        self._flat = sum(p.numel() for p in self._parameters) <= _SMALL
+        if self._flat:
+            self._parameters = [_flatten(self._parameters)]
+        self._adam = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._schedule = _schedule(self._adam, settings, steps)
         self._clip_norm = settings.clip_norm
 
@@ -35,7 +41,7 @@ class Optimiser:
 
     def step(self, loss: Tensor) -> Tensor:
         """Updates the parameters by the gradient of a loss; gives its norm before clipping."""
-        self._adam.zero_grad(set_to_none=False)
+        self._adam.zero_grad(set_to_none=not self._flat)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         self._adam.step()
