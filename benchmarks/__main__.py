@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -24,12 +25,9 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> None:
     """Runs what is asked for."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", default=list(NAMES), choices=NAMES)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    threads = parser.parse_args().threads
-    torch.set_num_threads(threads)
-    for name in parser.parse_args().names:
+    arguments = parse(sys.argv[1:])
+    torch.set_num_threads(arguments.threads)
+    for name in arguments.names or NAMES:
         rows: list[Row] = []
         for case in importlib.import_module(f"benchmarks.{name}").run():
             rows += case
@@ -38,6 +36,18 @@ def main() -> None:
         content = {**machine, "rows": [asdict(row) for row in rows]}
         (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
         (RESULTS / f"{name}.md").write_text(markdown(rows) + "\n")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(NAMES)}; default all")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args(words)
+    unknown = set(arguments.names) - set(NAMES)
+    if unknown:
+        parser.error(f"no benchmark '{unknown.pop()}'; allowed: {', '.join(NAMES)}")
+    return arguments
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from vqflow.datasets.arrays import Arrays
@@ -49,6 +49,7 @@ def test_one_file_is_split_by_rows(suffix: str, tmp_path: Path) -> None:
     assert not np.array_equal(other.points["train"], data.points["train"])
 
 
+@example(rows=4, weights=(6, 4, 6))
 @given(rows=st.integers(1, 60), weights=st.tuples(*[st.integers(1, 9)] * 3))
 def test_every_row_lands_in_exactly_one_split(
     rows: int, weights: tuple[int, int, int], tmp_path_factory: pytest.TempPathFactory

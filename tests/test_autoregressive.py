@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from zuko.flows import BPF, NAF, SOSPF, UNAF
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
-from zuko.nn import MaskedMLP
+from zuko.nn import MaskedLinear, MaskedMLP
 from zuko.transforms import MonotonicRQSTransform
 
 from vqflow.flows import build_flow, invert_autoregressive
-from vqflow.flows.autoregressive import _warn_once
+from vqflow.flows.autoregressive import _Plan, _warn_once
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SPLINE = {"univariate": MonotonicRQSTransform, "shapes": [(4,), (4,), (3,)]}
@@ -46,6 +46,7 @@ def check(lazy: Any, features: int, context: int, n: int = 30, **tolerance: floa
     x = torch.randn(n, features, dtype=torch.float64)
     c = torch.randn(n, context, dtype=torch.float64) if context else None
     y = lazy(c)(x)
+    _Plan(lazy)  # refuses what would be inverted by zuko itself
     fast = invert_autoregressive(lazy, y, c)
     torch.testing.assert_close(fast, lazy(c).inv(y), **(tolerance or EXACT))
     torch.testing.assert_close(fast, x, **(tolerance or EXACT))
@@ -176,6 +177,23 @@ class Last(MaskedAutoregressiveTransform):
         return super().meta(c, x)
 
 
+class Squashed(MaskedMLP):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.tanh(super().forward(3 * x))
+
+
+class Doubled(MaskedLinear):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def changed(kind: type, layer: int | None = None) -> MaskedAutoregressiveTransform:
+    """A transform whose network, or a layer of it, overrides what it does."""
+    lazy = transform()
+    (lazy.hyper if layer is None else lazy.hyper[layer]).__class__ = kind
+    return lazy
+
+
 @pytest.mark.parametrize(
     ("lazy", "reason"),
     [
@@ -184,6 +202,9 @@ class Last(MaskedAutoregressiveTransform):
         (NAF(12, 3, transforms=1).double().transform.transforms[0], "differs between features"),
         (UNAF(12, 3, transforms=1).double().transform.transforms[0], "differs between features"),
         (Last(12, 3).double(), "no plain MaskedAutoregressiveTransform"),
+        (changed(Squashed), "its network is a Squashed"),
+        (changed(Doubled, 0), "Doubled does not act on each unit"),
+        (changed(Doubled, -1), "its last layer is a Doubled"),
         (MaskedAutoregressiveTransform(1, 3).double(), "no plain MaskedAutoregressiveTransform"),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else type(value).__name__,

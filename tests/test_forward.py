@@ -40,6 +40,8 @@ FLOWS = {
     "residual": lambda d, c: zuko.flows.MAF(d, c, residual=True, hidden_features=[32, 32]),
     "naf": lambda d, c: zuko.flows.NAF(d, c, transforms=2),
     "sospf": lambda d, c: zuko.flows.SOSPF(d, c, transforms=2),
+    "unaf": lambda d, c: zuko.flows.UNAF(d, c, transforms=2),
+    "bpf": lambda d, c: zuko.flows.BPF(d, c, transforms=2),
     "gf": lambda d, c: zuko.flows.GF(d, c, transforms=2),
 }
 
@@ -101,3 +103,32 @@ def test_layers_that_override_their_network_are_left_to_zuko() -> None:
     z, ladj = call_and_ladj(lazy, u, None)
     torch.testing.assert_close(z, lazy()(u))
     torch.testing.assert_close(ladj, lazy().log_abs_det_jacobian(u, z))
+
+
+class Embedded(zuko.flows.MAF):
+    """A flow that sees its context through a network of its own."""
+
+    def __init__(self, features: int, context: int) -> None:
+        super().__init__(features, context)
+        self.network = torch.nn.Linear(context, context)
+
+    def forward(self, c: Any = None) -> Any:
+        return super().forward(self.network(c))
+
+
+def test_flows_that_override_their_forward_are_called_through_it() -> None:
+    flow = ConditionalFlow(Embedded(3, 2)).double()
+    u, code = torch.randn(5, 3, dtype=torch.float64), torch.randn(5, 2, dtype=torch.float64)
+    assert torch.equal(flow.log_prob(u, code), flow.flow(code).log_prob(u))
+    flow.log_prob(u, code).sum().backward()
+    assert flow.flow.network.weight.grad is not None
+    with torch.no_grad():
+        z = flow.to_noise(u, code)
+        torch.testing.assert_close(flow.to_latent(z, code), u, rtol=0, atol=1e-9)
+
+
+def test_inference_mode() -> None:
+    with torch.inference_mode():
+        flow = ConditionalFlow(zuko.flows.NICE(4, 0))
+        u, code = torch.randn(5, 4), torch.zeros(5, 0)
+        torch.testing.assert_close(flow.log_prob(u, code), flow.flow().log_prob(u))

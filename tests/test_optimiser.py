@@ -53,3 +53,12 @@ def test_frozen_parameters_stay_as_they_are() -> None:
     optimiser.step(module(torch.ones(1, 2)).sum())
     assert torch.equal(module[0].weight, before)
     assert module[0].weight.grad is None
+
+
+def test_gradients_that_others_set_to_none_are_found_again() -> None:
+    module = nn.Linear(2, 2)
+    optimiser = Optimiser(module, Optimisation(epochs=1, batch_size=1, learning_rate=0.1), 2)
+    module.zero_grad()
+    before = module.weight.detach().clone()
+    assert optimiser.step(module(torch.ones(1, 2)).sum()) > 0
+    assert not torch.equal(module.weight, before)

@@ -18,7 +18,9 @@ Prior = Literal["coverage", "consistent"]
 _CHUNK = 8192
 _SEARCH = 512
 _MORE_CANDIDATES = 4
+_SEARCH_ELEMENTS = 2**20
 _ROUNDING = 32
+_COARSE_EPSILON = 2**-10  # of products in TF32, or in halves of float32
 _PRIOR_TOLERANCE = 1e-12
 _PRIOR_ITERATIONS = 2000
 
@@ -136,7 +138,10 @@ class Atlas(nn.Module, ABC):
 
     def distances(self, x: Tensor) -> Tensor:
         """Gives d_k(x) = ‖E(x) - v_k‖ (N, K) for points x (N, D)."""
-        return torch.cdist(self.encode(x), self.codes, compute_mode="donot_use_mm_for_euclid_dist")
+        return self._code_distances(self.encode(x))
+
+    def _code_distances(self, code: Tensor) -> Tensor:
+        return torch.cdist(code, self.codes, compute_mode="donot_use_mm_for_euclid_dist")
 
     def covering(self, x: Tensor) -> Tensor:
         """Says which charts cover points x (N, D): bool (N, K), at least m true in a row."""
@@ -149,40 +154,46 @@ class Atlas(nn.Module, ABC):
     @torch.no_grad()
     def pairs(self, x: Tensor) -> Covering:
         """Gives the covering pairs of points x (N, D), the encoder run once per point."""
-        candidates = self.min_charts + _MORE_CANDIDATES
+        fewest = self.min_charts + _MORE_CANDIDATES
+        rows = max(1, min(_SEARCH, _SEARCH_ELEMENTS // (fewest * max(1, self.code_dim))))
         tables = []
         for part in x.split(_CHUNK):
-            for code in self.encode(part).split(_SEARCH):
-                table = self._search(code, candidates)
-                while table is None:
+            for code in self.encode(part).to(self.codes).split(rows):
+                candidates, table = fewest, None
+                while table is None and 2 * candidates < self.charts:
+                    table = self._among_candidates(code, candidates)
                     candidates *= 2
-                    table = self._search(code, candidates)
-                tables.append(table)
+                tables.append(table or self._among_all(code))
         width = max(int(table.mask.sum(1).max()) for table in tables)
         return Covering(
             torch.cat([_fit_width(table.charts, width) for table in tables]),
             torch.cat([_fit_width(table.mask, width) for table in tables]),
         )
 
-    def _search(self, code: Tensor, candidates: int) -> Covering | None:
-        """Gives the charts that cover points with codes (N, C), if that many candidates hold them.
+    def _among_all(self, code: Tensor) -> Covering:
+        """Gives the charts that cover points with codes (N, C), from all distances."""
+        distances, charts = self._code_distances(code).sort(dim=1, stable=True)
+        return Covering(charts, self._within(distances))
 
-        Candidates are chosen by ‖v‖² - 2 v·E(x), one matrix product; what counts are their
-        exact distances. ``None`` where a chart that is no candidate may cover a point.
+    def _among_candidates(self, code: Tensor, count: int) -> Covering | None:
+        """The same from the distances to a few charts, where no other may cover a point.
+
+        Candidates are the least of ‖v‖² - 2 v·E(x), one matrix product; what counts are
+        their exact distances. ``None`` where a chart that is no candidate may cover a point.
         """
-        count = min(candidates, self.charts)
         size = self.codes.square().sum(1)
         ranks = torch.addmm(size, code, self.codes.T, alpha=-2)
         ranked, charts = ranks.topk(count, dim=1, largest=False)
         distances = (code[:, None] - self.codes[charts]).square().sum(2).sqrt()
         distances, order = distances.sort(dim=1, stable=True)
-        limit = (1 + self.epsilon) * distances[:, self.min_charts - 1 : self.min_charts]
-        if count < self.charts:
-            norm = code.square().sum(1)
-            rounding = _ROUNDING * torch.finfo(code.dtype).eps * (norm + size.max())
-            if bool((ranked[:, -1] + norm - rounding <= limit[:, 0].square()).any()):
-                return None
-        return Covering(charts.gather(1, order), distances <= limit)
+        limit = (1 + self.epsilon) * distances[:, self.min_charts - 1]
+        exact = torch.get_float32_matmul_precision() == "highest"
+        epsilon = torch.finfo(code.dtype).eps if exact else _COARSE_EPSILON
+        norm = code.square().sum(1)
+        rounding = _ROUNDING * epsilon * (norm + size.max())
+        if bool((ranked[:, -1] + norm - rounding <= limit.square()).any()):
+            return None
+        return Covering(charts.gather(1, order), distances <= limit[:, None])
 
     def _within(self, distances: Tensor) -> Tensor:
         threshold = distances.kthvalue(self.min_charts, dim=1, keepdim=True).values

@@ -49,8 +49,12 @@ def by_seed(seeds: Sequence[int], **files: Any) -> dict[int, dict[str, Path]]:
         seeds: The trials' seeds.
         files: For each name, one path per seed; a path alone where there is one seed.
     """
-    lists = {name: [paths] if isinstance(paths, str) else paths for name, paths in files.items()}
+    lists = {
+        name: [paths] if isinstance(paths, (str, Path)) else list(paths)
+        for name, paths in files.items()
+    }
+    rows = zip(*lists.values(), strict=True)
     return {
-        seed: {name: Path(paths[i]) for name, paths in lists.items()}
-        for i, seed in enumerate(seeds)
+        seed: dict(zip(lists, map(Path, row), strict=True))
+        for seed, row in zip(seeds, rows, strict=True)
     }

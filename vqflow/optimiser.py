@@ -27,9 +27,10 @@ class Optimiser:
 
     def __init__(self, module: nn.Module, settings: Optimisation, steps: int) -> None:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
-        self._flat = sum(p.numel() for p in self._parameters) <= _SMALL
-        if self._flat:
-            self._parameters = [_flatten(self._parameters)]
+        self._views: list[tuple[nn.Parameter, Tensor | None]] = []
+        if sum(p.numel() for p in self._parameters) <= _SMALL:
+            flat, self._views = _flatten(self._parameters)
+            self._parameters = [flat]
         self._adam = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._schedule = _schedule(self._adam, settings, steps)
         self._clip_norm = settings.clip_norm
@@ -41,7 +42,10 @@ class Optimiser:
 
     def step(self, loss: Tensor) -> Tensor:
         """Updates the parameters by the gradient of a loss; gives its norm before clipping."""
-        self._adam.zero_grad(set_to_none=not self._flat)
+        self._adam.zero_grad(set_to_none=not self._views)
+        if self._views and self._views[0][0].grad is not self._views[0][1]:
+            for parameter, gradient in self._views:  # something else has set them to None
+                parameter.grad = gradient
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         self._adam.step()
@@ -58,7 +62,10 @@ class Optimiser:
         self._schedule.load_state_dict(state["schedule"])
 
 
-def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
+def _flatten(
+    parameters: list[nn.Parameter],
+) -> tuple[nn.Parameter, list[tuple[nn.Parameter, Tensor | None]]]:
+    """Gives the flat parameter, and each of the parameters with its view of the gradient."""
     flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
     flat.grad = torch.zeros_like(flat)
     sizes = [parameter.numel() for parameter in parameters]
@@ -66,7 +73,7 @@ def _flatten(parameters: list[nn.Parameter]) -> nn.Parameter:
     for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
         parameter.data = value.view_as(parameter)
         parameter.grad = gradient.view_as(parameter)
-    return flat
+    return flat, [(parameter, parameter.grad) for parameter in parameters]
 
 
 def _schedule(

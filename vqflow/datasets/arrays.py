@@ -109,7 +109,8 @@ class Arrays(Dataset):
 
     def _split(self, values: NDArray[np.float64]) -> dict[str, Array]:
         order = np.random.default_rng(derive_seed("arrays", self.seed)).permutation(len(values))
-        ends = np.rint(np.cumsum(self.fractions[:2]) * len(values)).astype(int)
+        # Halves go up, not to even, so that a share of one row or more never ends with none.
+        ends = np.floor(np.cumsum(self.fractions[:2]) * len(values) + 0.5 + 1e-9).astype(int)
         parts = np.split(values[order], ends)
         sizes = [len(part) for part in parts]
         if min(sizes) == 0:

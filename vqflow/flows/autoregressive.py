@@ -11,7 +11,12 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
 from zuko.utils import unpack
 
-from vqflow.flows.incremental import IncrementalNetwork, UnsupportedNetworkError, dependence
+from vqflow.flows.incremental import (
+    IncrementalNetwork,
+    UnsupportedNetworkError,
+    check_network,
+    dependence,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +77,7 @@ class _Plan:
         )
         if not plain:
             raise UnsupportedNetworkError("it is no plain MaskedAutoregressiveTransform")
+        check_network(transform.hyper)
         self.transform = transform
         degrees = _feature_degrees(transform)
         self.features = len(degrees)

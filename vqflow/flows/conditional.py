@@ -26,25 +26,30 @@ class ConditionalFlow(nn.Module):
 
     Args:
         flow: Any conditional flow with zuko's interface, ``flow(context)`` giving
-            a distribution with a ``transform`` from u to z and a ``base``.
+            a distribution with a ``transform`` from u to z and a standard normal ``base``.
+            Flows that override ``forward`` are called through it, which is slower.
     """
 
     def __init__(self, flow: Flow) -> None:
         super().__init__()
         self.flow = flow
+        self._plain = type(flow).forward is Flow.forward
         for layer in flow.modules():
             if isinstance(layer, MaskedLinear):  # a boolean mask is converted at every use
                 layer.mask = layer.mask.to(layer.weight)
 
     def log_prob(self, u: Tensor, code: Tensor) -> Tensor:
         """Log-density (P,), in nats, of u (P, d) on charts with codes (P, C)."""
+        if not self._plain:
+            log_prob: Tensor = self.flow(_context(code)).log_prob(u)
+            return log_prob
         z, ladj = call_and_ladj(self.flow.transform, u, _context(code))
         constant = 0.5 * u.shape[1] * math.log(2 * math.pi)
         return ladj - 0.5 * z.square().sum(1) - constant
 
     def to_noise(self, u: Tensor, code: Tensor) -> Tensor:
         """Maps u (P, d) to noise z (P, d)."""
-        z, _ = call_and_ladj(self.flow.transform, u, _context(code))
+        z: Tensor = self.flow(_context(code)).transform(u)
         return z
 
     def to_latent(self, z: Tensor, code: Tensor) -> Tensor:
@@ -53,7 +58,7 @@ class ConditionalFlow(nn.Module):
         Autoregressive layers cost about one network pass where gradients are off
         (:func:`vqflow.flows.invert_autoregressive`), and one per feature where they are on.
         """
-        if not torch.is_grad_enabled():
+        if self._plain and not torch.is_grad_enabled():
             return _invert(self.flow.transform, z, _context(code))
         u: Tensor = self.flow(_context(code)).transform.inv(z)
         return u

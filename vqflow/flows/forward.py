@@ -20,7 +20,8 @@ from zuko.utils import unpack
 
 Features = tuple[int, ...]
 
-_SIDES: WeakKeyDictionary[LazyTransform, tuple[object, Features, Features]] = WeakKeyDictionary()
+_SIDES: WeakKeyDictionary[LazyTransform, tuple[Tensor, int | None, Features, Features]]
+_SIDES = WeakKeyDictionary()
 
 
 def call_and_ladj(
@@ -80,16 +81,16 @@ def _univariate(part: LazyTransform, inputs: Tensor, context: Tensor | None) -> 
 
 
 def _sides(part: GeneralCouplingTransform) -> tuple[Features, Features]:
-    """Gives the features that a coupling keeps, and those that it changes."""
+    """Gives the features that a coupling keeps, and those that it changes; read once a mask."""
     mask = part.mask
-    key = (mask.data_ptr(), mask._version)
-    if part not in _SIDES or _SIDES[part][0] != key:
+    version = None if mask.is_inference() else mask._version
+    known = _SIDES.get(part)
+    if known is None or known[0] is not mask or known[1] != version:
         flags = mask.tolist()
         kept = tuple(i for i, flag in enumerate(flags) if flag)
         changed = tuple(i for i, flag in enumerate(flags) if not flag)
-        _SIDES[part] = (key, kept, changed)
-    _, kept, changed = _SIDES[part]
-    return kept, changed
+        known = _SIDES[part] = (mask, version, kept, changed)
+    return known[2], known[3]
 
 
 def _regroup(pieces: dict[Features, Tensor], *wanted: Features) -> dict[Features, Tensor]:

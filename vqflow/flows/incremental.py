@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
-from zuko.nn import MaskedLinear, Residual
+from zuko.nn import MaskedLinear, MaskedMLP, Residual
+
+Kind = TypeVar("Kind", bound=nn.Module)
 
 _PROBE_ROWS = 3
 _BLOCK_UNITS = 32
@@ -140,9 +142,10 @@ class IncrementalNetwork:
         self, network: nn.Sequential, input_degrees: Tensor, output_degrees: Tensor, degrees: int
     ) -> None:
         self._count = degrees
+        self._like = next(network.parameters()).detach()
         self._steps: list[_Step] = []
         *hidden, last = network
-        if not isinstance(last, MaskedLinear):
+        if not _is(last, MaskedLinear):
             raise UnsupportedNetworkError(f"its last layer is a {type(last).__name__}")
         self.inputs = Layout(input_degrees, degrees)
         self._layouts = [self.inputs]
@@ -164,7 +167,7 @@ class IncrementalNetwork:
     def allocate(self, n: int) -> None:
         """Makes room for N points."""
         for layout in self._layouts:
-            layout.allocate(self._last.weight, n)
+            layout.allocate(self._like, n)
 
     def open(self, first: int, last: int) -> None:
         """Begins the block of degrees ``first`` to ``last`` - 1."""
@@ -182,10 +185,10 @@ class IncrementalNetwork:
             step.advance(first, degree)
 
     def _append(self, layer: nn.Module, source: Layout) -> Layout:
-        if isinstance(layer, MaskedLinear):
+        if _is(layer, MaskedLinear):
             target = self._layout(_latest(layer, source))
             self._steps.append(_Linear(layer, source, target))
-        elif isinstance(layer, Residual):
+        elif _is(layer, Residual):
             inner = source
             for part in layer:
                 inner = self._append(part, inner)
@@ -194,7 +197,7 @@ class IncrementalNetwork:
             target = self._layout(source.degrees)
             self._steps.append(_Sum(inner, source, target))
         else:
-            _check_per_unit(layer, source)
+            _check_per_unit(layer, len(source.degrees), self._like)
             target = self._layout(source.degrees)
             self._steps.append(_Activation(layer, source, target))
         return target
@@ -202,6 +205,21 @@ class IncrementalNetwork:
     def _layout(self, degrees: Tensor) -> Layout:
         self._layouts.append(Layout(degrees, self._count))
         return self._layouts[-1]
+
+
+def check_network(network: nn.Module) -> None:
+    """Refuses a network that is no :class:`zuko.nn.MaskedMLP`, or overrides what that does.
+
+    Raises:
+        UnsupportedNetworkError: Then.
+    """
+    if not _is(network, MaskedMLP):
+        raise UnsupportedNetworkError(f"its network is a {type(network).__name__}, no MaskedMLP")
+
+
+def _is(layer: Any, family: type[Kind]) -> TypeGuard[Kind]:
+    """Says whether a layer does what its family does."""
+    return isinstance(layer, family) and type(layer).forward is family.forward
 
 
 def _latest(layer: MaskedLinear, source: Layout) -> Tensor:
@@ -221,9 +239,9 @@ def dependence(network: nn.Sequential, seen: Tensor) -> Tensor:
         (O, I) float, 1 where output o sees input i, else 0.
     """
     for layer in network:
-        if isinstance(layer, MaskedLinear):
+        if _is(layer, MaskedLinear):
             seen = (layer.mask.to(seen) @ seen).clamp(max=1)
-        elif isinstance(layer, Residual):
+        elif _is(layer, Residual):
             seen = (seen + dependence(layer, seen)).clamp(max=1)
     return seen
 
@@ -232,11 +250,10 @@ def _any(rows: slice) -> bool:
     return bool(rows.stop > rows.start)
 
 
-def _check_per_unit(layer: nn.Module, source: Layout) -> None:
+def _check_per_unit(layer: nn.Module, width: int, like: Tensor) -> None:
     """Refuses a layer whose units do not each depend on their own input alone."""
-    width = len(source.degrees)
     rows = _PROBE_ROWS + (width == _PROBE_ROWS)
-    probe = torch.linspace(-3, 3, rows * width, device=source.degrees.device).view(rows, width)
+    probe = torch.linspace(-3, 3, rows * width).to(like).view(rows, width)
     try:
         whole, transposed = layer(probe.clone()), layer(probe.T.clone()).T
         first, last = layer(probe[:, :1].clone()), layer(probe[:, -1:].clone())
