@@ -9,7 +9,6 @@ import torch
 from conftest import CATALOGUE
 
 from vqflow.components import ConfigError
-from vqflow.embeddings import Identity
 from vqflow.flows import build_flow
 
 
@@ -53,11 +52,3 @@ def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> 
 def test_activations_go_by_their_name() -> None:
     entry = {"class": "zuko.flows.MAF", "activation": "SiLU"}
     assert "SiLU" in repr(build_flow(entry, "flows.x", 3, 0, seed=0))
-
-
-def test_identity_embedding() -> None:
-    embedding = Identity(features=4)
-    u, charts = torch.randn(5, 4), torch.zeros(5, dtype=torch.long)
-    assert embedding.latent_features == 4
-    assert torch.equal(embedding.project(embedding.embed(u, charts), charts), u)
-    assert torch.equal(embedding.log_scale(u, charts), torch.zeros(5))

@@ -263,5 +263,5 @@ def test_log_joint_is_minus_infinity_off_the_mask(model: VQFlow) -> None:
     charts = torch.tensor([[0, 1], [2, 3]])
     mask = torch.tensor([[True, False], [True, True]])
     y, _ = model.preprocessing(points(2))
-    joint = model.log_joint(y, Covering(charts, mask))
+    joint = model.log_joint(y, Covering(charts, mask), model.chart_log_prob)
     assert torch.equal(joint == -torch.inf, ~mask)

@@ -65,7 +65,10 @@ def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
     preprocessing = build_preprocessing(setting["dataset"], atlas.spec)
     embedding_entry = _without_name(setting["embedding"])
     embedding = build(
-        embedding_entry, f"embeddings.{setting['embedding']['name']}", features=atlas.spec.features
+        embedding_entry,
+        f"embeddings.{setting['embedding']['name']}",
+        features=atlas.spec.features,
+        charts=atlas.charts,
     )
     flow = build_flow(
         _without_name(setting["flow"]),

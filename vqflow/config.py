@@ -95,6 +95,12 @@ class Training(Optimisation):
     objective: Literal["sampled", "covering"] = Field(
         description="'sampled': one chart per point and step; 'covering': all that cover it."
     )
+    reconstruction_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the squared reconstruction error in the loss, where an "
+        "embedding raises the dimension.",
+    )
     samples: int = Field(ge=1, description="Samples drawn from the model, per snapshot.")
     snapshot_interval: int | None = Field(
         None, ge=1, description="Epochs between two snapshots of samples; null: only at the end."

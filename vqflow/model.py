@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vqflow.atlas import Atlas, Covering
-from vqflow.embeddings import Identity
+from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
 from vqflow.preprocessing import Preprocessing
 from vqflow.seeding import derive_seed
 
 Support = Literal["all", "covering", "confined"]
+ChartLogProb = Callable[[Tensor, Tensor], Tensor]
 ChartChoice = Literal["sampled", "expected", "most_probable"]
 
 
@@ -53,7 +54,7 @@ class VQFlow(nn.Module):
         self,
         preprocessing: Preprocessing,
         atlas: Atlas,
-        embedding: Identity,
+        embedding: Embedding,
         flow: ConditionalFlow,
     ) -> None:
         super().__init__()
@@ -65,20 +66,49 @@ class VQFlow(nn.Module):
         self.register_buffer("confinement_error", torch.full((atlas.charts,), torch.nan))
 
     @property
+    def raises_dimension(self) -> bool:
+        """Whether the latent space has fewer dimensions than the data."""
+        return self.embedding.latent_features < self.embedding.features
+
+    @torch.no_grad()
+    def place_charts(self, x: Tensor) -> None:
+        """Starts the embedding in closed form from training points x (N, D)."""
+        y, _ = self.preprocessing(x)
+        self.embedding.fit(y, self.atlas.pairs(x), self.atlas.log_prior)
+
+    def reconstruct(self, y: Tensor, charts: Tensor) -> Tensor:
+        """Gives the nearest points (P, D), as far as charts tell, on the images of charts (P,)."""
+        return self.embedding.embed(self.embedding.project(y, charts), charts)
+
+    @property
     def device(self) -> torch.device:
         """The device of the atlas' prior, and so of the whole model."""
         return self.atlas.log_prior.device
 
     def chart_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
-        """Gives log p(y|k) (P,) of preprocessed points y (P, D) on charts k (P,)."""
+        """Gives log p(y|k) (P,), in R^D, of preprocessed points y (P, D) on charts k (P,)."""
+        u, log_volume = self.embedding.log_volume(y, charts)
+        return self.flow.log_prob(u, self.atlas.standard_codes[charts]) + log_volume
+
+    def chart_manifold_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
+        """Gives the density (P,) of the projections of y (P, D) on the charts' images.
+
+        log q(f_k(u)) - d log λ (paper, section 3.3), with respect to the image's own volume.
+        """
         u = self.embedding.project(y, charts)
         log_prob = self.flow.log_prob(u, self.atlas.standard_codes[charts])
-        return log_prob - u.shape[-1] * self.embedding.log_scale(u, charts)
+        return log_prob - u.shape[1] * self.embedding.log_scale(u, charts)
 
-    def log_joint(self, y: Tensor, covering: Covering) -> Tensor:
-        """Gives log p_k + log p(y|k) of preprocessed y (N, D): (N, M), -inf off the mask."""
+    def log_joint(self, y: Tensor, covering: Covering, of_charts: ChartLogProb) -> Tensor:
+        """Gives log p_k + log p(y|k) of preprocessed y (N, D): (N, M), -inf off the mask.
+
+        Args:
+            y: The points.
+            covering: The pairs of points and charts.
+            of_charts: Gives log p(y|k); :meth:`chart_log_prob`, but for the manifold's density.
+        """
         rows, charts = covering.pairs()
-        values = self.chart_log_prob(y[rows], charts) + self.atlas.log_prior[charts]
+        values = of_charts(y[rows], charts) + self.atlas.log_prior[charts]
         joint = values.new_full(covering.mask.shape, -torch.inf)
         return joint.masked_scatter(covering.mask, values)
 
@@ -93,6 +123,24 @@ class VQFlow(nn.Module):
         return torch.cat(
             [joint.logsumexp(1) + ladj for joint, _, ladj in self._joint_chunks(x, support)]
         )
+
+    def manifold_log_prob(self, x: Tensor) -> Tensor:
+        """Gives the paper's density on the manifold (N,), in nats, of points x (N, D).
+
+        Equation 2 with the factor λ^-d of the raising map, over the charts that cover x,
+        each seeing its own projection of x. The images are different sets, so this sum is a
+        density under no one measure, and rewards charts that fit badly: it never decides.
+
+        Raises:
+            ValueError: If the preprocessing is not the identity, which would bend volumes.
+        """
+        if self.preprocessing.logit is not None or self.preprocessing.fits:
+            raise ValueError(
+                "the density on the manifold is that of the data's own space: "
+                "set preprocess: {standardise: false, logit: null}"
+            )
+        joints = self._joint_chunks(x, "covering", self.chart_manifold_log_prob)
+        return torch.cat([joint.logsumexp(1) for joint, _, _ in joints])
 
     def posterior(self, x: Tensor, support: Support = "all") -> Tensor:
         """Gives p(k|x) (N, K) of points x (N, D), zero off the support."""
@@ -147,6 +195,7 @@ class VQFlow(nn.Module):
         n: int,
         support: Literal["all", "confined"] = "all",
         generator: torch.Generator | None = None,
+        residual: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """Draws points x (n, D) and the charts k (n,) that they came from.
 
@@ -155,6 +204,8 @@ class VQFlow(nn.Module):
             support: ``"all"``: x = g_k(z), k ~ p_k, z ~ N(0, I); ``"confined"``: draws
                 outside U_k are drawn again.
             generator: Random numbers, on the model's device.
+            residual: Whether points scatter around the charts' images, as the density says
+                where an embedding raises the dimension, or lie on them.
 
         Raises:
             LeakError: If a chart's draws stay outside its region.
@@ -163,16 +214,16 @@ class VQFlow(nn.Module):
             self.atlas.log_prior.exp(), n, replacement=True, generator=generator
         )
         if support == "all":
-            return self._draw(charts, generator), charts
+            return self._draw(charts, generator, residual), charts
         if support != "confined":
             raise ValueError(f"support is '{support}'; allowed: 'all', 'confined'")
-        x = self._draw(charts, generator)
+        x = self._draw(charts, generator, residual)
         outside = torch.arange(n, device=self.device)
         for _ in range(_MAX_TRIES):
             outside = outside[~self._inside(x[outside], charts[outside])]
             if len(outside) == 0:
                 return x, charts
-            x[outside] = self._draw(charts[outside], generator)
+            x[outside] = self._draw(charts[outside], generator, residual)
         lost = charts[outside].unique().tolist()
         raise LeakError(
             f"no sample inside its region after {_MAX_TRIES} tries on charts {lost}: "
@@ -207,7 +258,9 @@ class VQFlow(nn.Module):
     def _pairs_per_chunk(self) -> int:
         return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
 
-    def _joint_chunks(self, x: Tensor, support: Support) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _joint_chunks(
+        self, x: Tensor, support: Support, of_charts: ChartLogProb | None = None
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         if support not in ("all", "covering", "confined"):
             raise ValueError(f"support is '{support}'; allowed: 'all', 'covering', 'confined'")
         if support == "confined":
@@ -219,7 +272,7 @@ class VQFlow(nn.Module):
             part = x[start : start + size]
             table = self._all(len(part)) if covering is None else covering[start : start + size]
             y, ladj = self.preprocessing(part)
-            joint = self.log_joint(y, table)
+            joint = self.log_joint(y, table, of_charts or self.chart_log_prob)
             if support == "confined":
                 joint = joint - self.log_confinement[table.charts]
             yield joint, table.charts, ladj
@@ -232,7 +285,9 @@ class VQFlow(nn.Module):
         u = self.embedding.project(y, charts)
         return self.flow.to_noise(u, self.atlas.standard_codes[charts])
 
-    def _draw(self, charts: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _draw(
+        self, charts: Tensor, generator: torch.Generator | None, residual: bool = True
+    ) -> Tensor:
         parts = []
         for part in charts.split(self._pairs_per_chunk):
             z = torch.randn(
@@ -242,7 +297,10 @@ class VQFlow(nn.Module):
                 dtype=self.atlas.log_prior.dtype,
                 device=self.device,
             )
-            parts.append(self.to_data(z, part))
+            u = self.flow.to_latent(z, self.atlas.standard_codes[part])
+            around = self.embedding.sample(u, part, generator) if residual else None
+            y = self.embedding.embed(u, part) if around is None else around
+            parts.append(self.preprocessing.inverse(y))
         return torch.cat(parts)
 
     def _inside(self, x: Tensor, charts: Tensor) -> Tensor:

@@ -32,21 +32,29 @@ class FlowTask:
     - ``"covering"``: -log Σ_{k covers x} p_k p(x|k).
 
     By Jensen's inequality the first is an upper bound of the second; validation is
-    by the second in both.
+    by the second in both. Where an embedding raises the dimension, ``reconstruction`` times
+    the squared distance of a point to its reconstruction may be added, under the same charts.
 
     Args:
         model: The model, on its device.
         data: The data set; only its training and validation splits are read.
         objective: The loss.
         end_epoch: Called after each epoch with its number.
+        reconstruction: Weight of the reconstruction error in the training loss.
     """
 
     def __init__(
-        self, model: VQFlow, data: Data, objective: Objective, end_epoch: Snapshot
+        self,
+        model: VQFlow,
+        data: Data,
+        objective: Objective,
+        end_epoch: Snapshot,
+        reconstruction: float = 0.0,
     ) -> None:
         self.model = model
         self.module: nn.Module = nn.ModuleList([model.flow, model.embedding])
         self.end_epoch = end_epoch
+        self._weight = reconstruction
         self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
         self._train_pairs = self._pairs(data, "train")
@@ -90,7 +98,7 @@ class FlowTask:
         if pairs.charts.shape[1] == 1:
             charts = pairs.charts[:, 0]
             constants = self.model.atlas.log_prior[charts]
-            yield from self._on_charts(y, charts, constants, batch_size)
+            yield from self._on_charts(y, charts, constants, batch_size, noise)
             return
         rows, charts = pairs.pairs()
         log_prior = self.model.atlas.log_prior[charts]
@@ -100,7 +108,12 @@ class FlowTask:
         for mask, row, chart, prior in zip(masks, *parts, strict=True):
             values = self.model.chart_log_prob(y[row], chart) + prior
             joint = values.new_full(mask.shape, -torch.inf).masked_scatter(mask, values)
-            yield joint.logsumexp(1)
+            if noise is None or not self._weight:
+                yield joint.logsumexp(1)
+                continue
+            priors = joint.detach().masked_scatter(mask, prior).softmax(1)
+            errors = torch.zeros_like(joint).masked_scatter(mask, self._error(y[row], chart))
+            yield joint.logsumexp(1) - self._weight * (priors * errors).sum(1)
 
     def _sampled(
         self, y: Tensor, pairs: Covering, batch_size: int, noise: torch.Generator
@@ -110,14 +123,25 @@ class FlowTask:
         weights = log_prior.masked_fill(~pairs.mask, -torch.inf)
         column = torch.multinomial(weights.exp(), 1, generator=noise)
         charts = pairs.charts.gather(1, column)[:, 0]
-        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size)
+        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size, noise)
 
     def _on_charts(
-        self, y: Tensor, charts: Tensor, constants: Tensor, batch_size: int
+        self,
+        y: Tensor,
+        charts: Tensor,
+        constants: Tensor,
+        batch_size: int,
+        noise: torch.Generator | None,
     ) -> Iterator[Tensor]:
         parts = (table.split(batch_size) for table in (y, charts, constants))
         for points, chart, constant in zip(*parts, strict=True):
-            yield self.model.chart_log_prob(points, chart) + constant
+            log_prob = self.model.chart_log_prob(points, chart) + constant
+            if noise is not None and self._weight:
+                log_prob = log_prob - self._weight * self._error(points, chart)
+            yield log_prob
+
+    def _error(self, y: Tensor, charts: Tensor) -> Tensor:
+        return (y - self.model.reconstruct(y, charts)).square().sum(1)
 
     @torch.no_grad()
     def _preprocess(self, points: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:

@@ -49,9 +49,16 @@ SUMMARY_COLUMNS = (
     "win",
 )
 LOWER_IS_BETTER = frozenset(
-    {"bits_per_dim", "ceiling_gap", "fid_classifier", "fid_inception", "leak"}
+    {
+        "bits_per_dim",
+        "ceiling_gap",
+        "fid_classifier",
+        "fid_inception",
+        "leak",
+        "reconstruction_error",
+    }
 )
-"""Metrics of which less is better; the same holds for their ``_confined`` rows."""
+"""Metrics of which less is better; the same holds for their ``_confined`` and ``_mean`` rows."""
 
 NOT_RANKED = frozenset(
     {
@@ -60,6 +67,7 @@ NOT_RANKED = frozenset(
         "charts",
         "charts_per_point",
         "confinement_error",
+        "manifold_log_likelihood",
         "perplexity",
     }
 )
@@ -75,7 +83,7 @@ _CELL = ["dataset", "metric", "unit", "split"]
 
 def lower_is_better(metric: str) -> bool:
     """Says whether less of a metric is better."""
-    return metric.removesuffix("_confined") in LOWER_IS_BETTER
+    return metric.removesuffix("_confined").removesuffix("_mean") in LOWER_IS_BETTER
 
 
 def rows(scores: Iterable[Score], identity: Mapping[str, Any]) -> pd.DataFrame:

@@ -15,6 +15,9 @@ from vqflow.model import VQFlow
 
 Reference = dict[str, Array]
 
+SAMPLERS = {"final": "", "final_confined": "_confined", "final_mean": "_mean"}
+"""The final model's sets of samples, and what their rows' names end in."""
+
 
 class NotFiniteError(RuntimeError):
     """A model gave numbers that are not finite: it is scored as diverged."""
@@ -50,7 +53,8 @@ class TrainedRun:
         model: The final model, in evaluation mode and float32.
         samples: Arrays of (n, D): ``"final"`` and ``"final_confined"`` (from the
             final model, by the two samplers; the second is absent where a chart
-            leaks almost everything) and ``"epoch_<number>"`` (snapshots); uint8
+            leaks almost everything), ``"final_mean"`` (without the residual, where an
+            embedding raises the dimension) and ``"epoch_<number>"`` (snapshots); uint8
             pixels for images, float32 for vectors.
         history: One row per epoch of training.
         densities: The final model's log-densities, by support and split: filled by the

@@ -15,7 +15,7 @@ from scipy.linalg.lapack import dpstrf
 from torch import Tensor
 
 from vqflow.datasets.base import SPLITS, Array, Data, DataSpec
-from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.base import SAMPLERS, Metric, Reference, Score, TrainedRun
 
 Floats = NDArray[np.float64]
 Extractor = Callable[[Tensor], Tensor]
@@ -159,13 +159,14 @@ class FrechetDistance(Metric):
     def _snapshots(self, run: TrainedRun) -> list[tuple[str, str, int | None]]:
         matches = [match for key in run.samples if (match := _SNAPSHOT.fullmatch(key))]
         epochs = sorted((int(match[1]), match[0]) for match in matches)
-        snapshots: list[tuple[str, str, int | None]] = [
+        return [
             *((key, self.name, epoch) for epoch, key in epochs),
-            ("final", self.name, None),
+            *(
+                (key, self.name + suffix, None)
+                for key, suffix in SAMPLERS.items()
+                if key in run.samples
+            ),
         ]
-        if "final_confined" in run.samples:
-            snapshots.append(("final_confined", f"{self.name}_confined", None))
-        return snapshots
 
 
 def features_of(points: Array, spec: DataSpec, network: Extractor) -> Array:

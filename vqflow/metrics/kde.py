@@ -12,7 +12,14 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
 from vqflow.datasets.base import Data
-from vqflow.metrics.base import Metric, NotFiniteError, Reference, Score, TrainedRun
+from vqflow.metrics.base import (
+    SAMPLERS,
+    Metric,
+    NotFiniteError,
+    Reference,
+    Score,
+    TrainedRun,
+)
 
 Floats = NDArray[np.float64]
 
@@ -101,7 +108,7 @@ class KDELogLikelihood(Metric):
             yield Score(metric, float("nan"), "nats", self.samples, "train")
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Scores the final model's samples of both samplers.
+        """Scores the final model's samples of every sampler.
 
         Raises:
             RuntimeError: If there are too few samples.
@@ -109,10 +116,10 @@ class KDELogLikelihood(Metric):
         """
         points = reference["points"].astype(np.float64)
         bandwidth = float(reference["bandwidth"])
-        samplers = {"final": "kde_log_likelihood"}
-        if "final_confined" in run.samples:
-            samplers["final_confined"] = "kde_log_likelihood_confined"
-        for key, metric in samplers.items():
+        for key, suffix in SAMPLERS.items():
+            if key not in run.samples:
+                continue
+            metric = f"kde_log_likelihood{suffix}"
             samples = run.samples[key][: self.samples].astype(np.float64)
             place = f"data set '{run.data.spec.name}', metric '{metric}'"
             if len(samples) < self.samples:

@@ -112,6 +112,34 @@ class LogLikelihood(Metric):
                     yield Score("bits_per_dim", bits, "bits/dim", n, split)
 
 
+class ManifoldLogLikelihood(Metric):
+    """The paper's value on the manifold, ``manifold_log_likelihood``; it ranks nothing.
+
+    See :meth:`vqflow.model.VQFlow.manifold_log_prob` for why it decides nothing. Needs
+    preprocessing that is the identity.
+    """
+
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the row."""
+        yield Score("manifold_log_likelihood", math.nan, "nats", len(data.points["test"]), "test")
+
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
+        """Gives the mean over the test split.
+
+        Raises:
+            NotFiniteError: If it is not finite.
+        """
+        with torch.no_grad():
+            values = run.model.manifold_log_prob(points_of(run, "test"))
+        if not bool(values.isfinite().all()):
+            raise NotFiniteError(
+                f"data set '{run.data.spec.name}': manifold_log_likelihood is not finite"
+            )
+        yield Score(
+            "manifold_log_likelihood", float(values.double().mean()), "nats", len(values), "test"
+        )
+
+
 class Ceiling(Metric):
     """The exact log-density of the data, which no model can beat but by chance.
 

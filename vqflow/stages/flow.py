@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from vqflow.assembly import build_model, load_atlas, save_model
+from vqflow.atlas import as_data_space
 from vqflow.config import Training
 from vqflow.datasets.base import Array, Data
 from vqflow.io import atomic_path, provenance, write_json
@@ -55,6 +56,7 @@ def _train(
     model = build_model(setting, load_atlas(paths["atlas"], data.spec), seed)
     model.preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
     model.to(settings["device"])
+    model.place_charts(as_data_space(data, "train").to(model.device))
     facts = [dict(setting), seed, data_identity, digest(paths["atlas"])]
     checkpoint = checkpoint_in(paths["scratch"], "flow", facts)
     snapshots = checkpoint.path.parent / "snapshots"
@@ -71,7 +73,9 @@ def _train(
                 np.save(temporary, points)
 
     outcome = fit(
-        FlowTask(model, data, settings["objective"], take_snapshot),
+        FlowTask(
+            model, data, settings["objective"], take_snapshot, settings["reconstruction_weight"]
+        ),
         _optimisation(settings),
         seed=derive_seed("flow", name, seed),
         batch_seed=derive_seed("order", name, seed),
@@ -99,7 +103,12 @@ def _train(
 
 
 def draw_samples(
-    model: VQFlow, n: int, seed: int, epoch: int | None, support: Any = "all"
+    model: VQFlow,
+    n: int,
+    seed: int,
+    epoch: int | None,
+    support: Any = "all",
+    residual: bool = True,
 ) -> tuple[Array, Array]:
     """Draws samples as they are stored: points (n, D), uint8 or float32, and charts (n,).
 
@@ -109,13 +118,14 @@ def draw_samples(
         seed: The trial's seed.
         epoch: The epoch, which seeds the draw too; ``None`` for the final model.
         support: See :meth:`vqflow.model.VQFlow.sample`.
+        residual: See there.
 
     Raises:
         NotFiniteError: If a sample is not finite; as a pixel it would look like one.
     """
     generator = torch.Generator(model.device)
     generator.manual_seed(derive_seed("samples", seed, epoch, support))
-    x, charts = model.sample(n, support, generator)
+    x, charts = model.sample(n, support, generator, residual)
     bad = int((~torch.isfinite(x)).any(1).sum())
     if bad:
         raise NotFiniteError(f"{bad} of {n} samples are not finite")
@@ -126,6 +136,8 @@ def draw_samples(
 def _final_samples(model: VQFlow, n: int, seed: int) -> dict[str, Array]:
     points, charts = draw_samples(model, n, seed, None)
     samples = {"final": points, "final_charts": charts}
+    if model.raises_dimension:
+        samples["final_mean"], _ = draw_samples(model, n, seed, None, residual=False)
     try:
         samples["final_confined"], _ = draw_samples(model, n, seed, None, "confined")
     except LeakError as error:

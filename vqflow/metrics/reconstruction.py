@@ -1,0 +1,37 @@
+"""How far the data lie from the charts' images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from vqflow.datasets.base import Data
+from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.likelihood import points_of
+
+_CHUNK = 1024
+
+
+class ReconstructionError(Metric):
+    """``reconstruction_error``: mean squared distance of test points to their chart's image.
+
+    In the space that the flow models (after preprocessing), summed over coordinates; the
+    chart is the most probable one. Zero where the latent space is as wide as the data.
+    """
+
+    def blank(self, data: Data) -> Iterator[Score]:
+        """Names the row."""
+        yield Score("reconstruction_error", float("nan"), "", len(data.points["test"]), "test")
+
+    def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
+        """Gives the row."""
+        model, x = run.model, points_of(run, "test")
+        errors = []
+        with torch.no_grad():
+            for part in x.split(_CHUNK):
+                charts = model.posterior(part, "covering").argmax(1)
+                y, _ = model.preprocessing(part)
+                errors.append((y - model.reconstruct(y, charts)).square().sum(1))
+        value = float(torch.cat(errors).double().mean())
+        yield Score("reconstruction_error", value, "", len(x), "test")
