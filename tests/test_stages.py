@@ -67,6 +67,8 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
     outputs = train(tmp_path, variant)
     with np.load(outputs["samples"]) as samples:
         names = {"epoch_2", "epoch_4", "final", "final_charts", "final_confined"}
+        if CATALOGUE["variants"][variant].get("embedding", "identity") != "identity":
+            names |= {"final_mean"}
         assert set(samples.files) == names
         assert samples["final"].shape == (60, 3)
         assert samples["final"].dtype == np.float32
@@ -77,7 +79,7 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
     assert not (tmp_path / "scratch").exists()
     metrics = [
         {"name": name, **CATALOGUE["metrics"][name]}
-        for name in ("log_likelihood", "kde_log_likelihood", "charts")
+        for name in ("log_likelihood", "kde_log_likelihood", "charts", "reconstruction_error")
     ]
     metrics[1]["samples"] = 60
     make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
@@ -93,6 +95,9 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
     table = pd.read_csv(tmp_path / "metrics.csv")
     assert tuple(table.columns) == METRIC_COLUMNS
     assert table["value"].notna().all()
+    reconstruction = table.loc[table["metric"] == "reconstruction_error", "value"].item()
+    assert (reconstruction > 0) == ("final_mean" in names)
+    assert ("kde_log_likelihood_mean" in set(table["metric"])) == ("final_mean" in names)
     expected = {"log_likelihood_all", "log_likelihood_covering", "log_likelihood_confined"}
     expected |= {"kde_log_likelihood", "leak", "charts_per_point", "perplexity"}
     assert expected <= set(table["metric"])

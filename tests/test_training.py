@@ -15,10 +15,14 @@ import torch
 from conftest import ROOT, make_model, ring
 from torch import Tensor, nn
 
+from vqflow.atlas import KMeansAtlas
 from vqflow.config import Optimisation
+from vqflow.embeddings import Conformal
+from vqflow.flows import build_flow
 from vqflow.io import load_weights
 from vqflow.model import VQFlow
 from vqflow.objectives import FlowTask
+from vqflow.preprocessing import Preprocessing
 from vqflow.training import Checkpoint, Outcome, fit
 
 SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2}
@@ -190,3 +194,37 @@ def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path: Path) -> No
     resumed = fit(task, settings(epochs=5), 0, 0, Checkpoint(path, "new"))
     assert task.epochs == [4, 5]
     assert resumed.history[:3] == fresh.history
+
+
+@torch.no_grad()
+def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> None:
+    data = ring(3)
+    atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
+    atlas.fit(data, seed=0)
+    embedding = Conformal(3, 4, 2)
+    flow = build_flow({"class": "zuko.flows.MAF", "transforms": 1}, "", 2, atlas.code_dim, seed=0)
+    model = VQFlow(Preprocessing(data.spec, standardise=False), atlas, embedding, flow).double()
+    x = torch.as_tensor(data.points["train"])
+    model.place_charts(x)
+    rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
+    weight, errors = 3.0, torch.zeros(300, dtype=torch.float64)
+    covering, prior = model.atlas.covering(x), model.atlas.log_prior.exp()
+    for chart in range(4):
+        share = covering[:, chart] * prior[chart] / (covering * prior).sum(1)
+        distance = x - model.reconstruct(x, torch.full((300,), chart))
+        errors += share * distance.square().sum(1)
+    plain, penalised = (
+        FlowTask(model, data, "covering", lambda epoch: None, w) for w in (0.0, weight)
+    )
+    difference = next(penalised.losses(rows, 300, noise)) - next(plain.losses(rows, 300, noise))
+    torch.testing.assert_close(difference, weight * errors.mean(), rtol=0, atol=1e-10)
+    assert penalised.validate() == plain.validate()
+    sampled = FlowTask(model, data, "sampled", lambda epoch: None, weight)
+    bare = FlowTask(model, data, "sampled", lambda epoch: None)
+    draws = []
+    for _ in range(300):
+        state = noise.get_state()
+        with_error = next(sampled.losses(rows, 300, noise))
+        noise.set_state(state)
+        draws.append(with_error - next(bare.losses(rows, 300, noise)))
+    assert float(torch.stack(draws).mean()) == pytest.approx(float(weight * errors.mean()), rel=0.02)
