@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vqflow.atlas import KMeansAtlas, SingleChart
+from vqflow.atlas import Covering, KMeansAtlas, SingleChart
 from vqflow.components import ConfigError, build
 from vqflow.embeddings import Conformal, Embedding, Identity, per_chart
 from vqflow.flows import build_flow
@@ -81,21 +82,30 @@ def test_maps_are_conformal(kind: str, features: int, latent: int) -> None:
         torch.testing.assert_close(latent * log_scale, 0.5 * gram.logdet(), **EXACT)
 
 
-def reference_log_volume(embedding: Conformal, x: Tensor, chart: int) -> Tensor:
-    """The same density, written out: the bijection of R^D with a whole frame, its Jacobian."""
-    d, big = embedding.latent_features, embedding.features
+def bijection(embedding: Conformal, chart: int) -> Callable[[Tensor], Tensor]:
+    """Gives x -> (u, v), written out with a whole frame of R^D."""
+    big = embedding.features
     frame = embedding.frame[chart].detach()
     whole = torch.linalg.qr(torch.cat([frame, torch.eye(big).double()], dim=1)).Q[:, :big]
     whole[:, : frame.shape[1]] = frame
     a = torch.zeros(big, dtype=torch.float64)
     a[: frame.shape[1]] = embedding.bending[chart].detach()
-    s, sigma = embedding.log_s[chart].detach().exp(), embedding.log_sigma[chart].detach().exp()
-    centre = embedding.centre[chart].detach()
+    scale, centre = embedding.log_s[chart].detach().exp(), embedding.centre[chart].detach()
 
     def inverse(x: Tensor) -> Tensor:
-        y = whole.T @ (x - centre) / s
-        return (y + y.square().sum() * a) / (1 + 2 * a @ y + a.square().sum() * y.square().sum())
+        y = whole.T @ (x - centre) / scale
+        square = (y * y).sum()
+        return (y + square * a) / (1 + 2 * (a @ y) + (a @ a) * square)
 
+    return inverse
+
+
+def reference_log_volume(embedding: Conformal, x: Tensor, chart: int) -> Tensor:
+    """The same density, written out: the bijection of R^D with a whole frame, its Jacobian."""
+    d = embedding.latent_features
+    a = embedding.bending[chart].detach()
+    s, sigma = embedding.log_s[chart].detach().exp(), embedding.log_sigma[chart].detach().exp()
+    inverse = bijection(embedding, chart)
     w = inverse(x)
     u, v = w[:d], w[d:]
     scale = s / (1 - 2 * a[:d] @ u + a.square().sum() * u.square().sum())
@@ -166,6 +176,62 @@ def test_samples_agree_with_the_density(kind: str) -> None:
     assert ((observed - expected).abs() <= 5 * (expected + 1).sqrt() + 0.02 * expected).all()
 
 
+@pytest.mark.parametrize(("features", "latent"), [(4, 2), (5, 1)])
+@torch.no_grad()
+def test_samples_leave_the_chart_as_the_density_says(kind: str, features: int, latent: int) -> None:
+    """Undone by the plainly written bijection, u is as given and v normal, σ / λ wide."""
+    embedding = make(kind, features, latent)
+    n = 20_000
+    for chart in range(3):
+        u = torch.randn(n, latent, dtype=torch.float64)
+        charts = torch.full((n,), chart)
+        x = embedding.sample(u, charts, torch.Generator().manual_seed(chart))
+        w = torch.func.vmap(bijection(embedding, chart))(x)
+        torch.testing.assert_close(w[:, :latent], u, rtol=1e-6, atol=1e-6)
+        spread = (embedding.log_sigma[chart] - embedding.log_scale(u, charts)).exp()
+        v = w[:, latent:] / spread[:, None]
+        assert v.mean(0).abs().max() < 5 / n**0.5
+        identity = torch.eye(features - latent, dtype=torch.float64)
+        torch.testing.assert_close(torch.cov(v.T), identity, rtol=0, atol=8 / n**0.5)
+
+
+@torch.no_grad()
+def test_covering_is_a_lower_bound(kind: str) -> None:
+    model = model_of(kind, 4)
+    model.estimate_confinement(2000)
+    x = torch.as_tensor(ring(2).points["test"])
+    covering = model.log_prob(x, "covering")
+    assert (covering <= model.log_prob(x, "all") + 1e-12).all()
+    assert (covering <= model.log_prob(x, "confined") + 1e-12).all()
+    inside, charts = model.sample(500, "confined", torch.Generator().manual_seed(0))
+    assert model.atlas.covering(inside).gather(1, charts[:, None]).all()
+
+
+@torch.no_grad()
+def test_beside_the_pole_of_a_bent_chart_numbers_stay_finite() -> None:
+    embedding = Conformal(3, 1, 2, bend=True, train=True)
+    embedding.bending.data.copy_(torch.tensor([[0.3, -0.2, 0.7]]))
+    pole = -embedding.bending / embedding.bending.square().sum()
+    offsets = torch.randn(5000, 3, generator=torch.Generator().manual_seed(0))
+    for distance in (0.0, 1e-6, 1e-4, 3e-4, 1e-3):
+        x = pole + distance * torch.nn.functional.normalize(offsets, dim=1)
+        u, log_volume = embedding.log_volume(x, torch.zeros(5000, dtype=torch.long))
+        assert not log_volume.isnan().any()
+        assert not u.isnan().any()
+
+
+def test_sigma_can_leave_its_floor() -> None:
+    embedding = Conformal(3, 1, 2, train=True)
+    y = torch.randn(100, 3) * torch.tensor([1.0, 1.0, 0.0])
+    embedding.fit(
+        y, Covering(torch.zeros(100, 1).long(), torch.ones(100, 1).bool()), torch.zeros(1)
+    )
+    embedding.log_sigma.data -= 2
+    _, log_volume = embedding.log_volume(y + 0.1, torch.zeros(100, dtype=torch.long))
+    log_volume.sum().backward()
+    assert embedding.log_sigma.grad.item() > 0
+
+
 @torch.no_grad()
 def test_without_residual_samples_lie_on_the_images(kind: str) -> None:
     model = model_of(kind, 4)
@@ -220,8 +286,53 @@ def test_the_start_is_the_principal_axes(kind: str) -> None:
     torch.testing.assert_close(
         u.var(0, correction=0).mean(), torch.tensor(1.0).double(), rtol=0, atol=1e-7
     )
-    sigma = embedding.log_sigma[0].exp()
-    torch.testing.assert_close(sigma.square(), variances[:3].mean(), rtol=1e-7, atol=0)
+    unbiased = variances[:3].mean() * 400 / (400 - 1 - 2)
+    sigma = embedding.log_sigma[0].detach().exp()
+    torch.testing.assert_close(sigma.square(), unbiased, rtol=1e-6, atol=0)
+    assert embedding.fitted_numbers == 5 + 2 + 5 * 2 + (5 + 3 if kind == "moebius" else 0)
+
+
+@torch.no_grad()
+def test_points_weigh_by_the_share_of_the_chart() -> None:
+    """Where two charts cover a point, its weight for the first is p_1 / (p_1 + p_2)."""
+    y = torch.randn(60, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    charts = torch.tensor([[0, 1]]).expand(60, -1)
+    mask = torch.stack([torch.arange(60) < 40, torch.arange(60) >= 20], dim=1)
+    embedding = Conformal(3, 2, 1).double()
+    prior = torch.tensor([0.2, 0.8], dtype=torch.float64)
+    embedding.fit(y, Covering(charts, mask), prior.log())
+    weight = torch.where(torch.arange(40) < 20, 1.0, prior[0])
+    expected = (weight[:, None] * y[:40]).sum(0) / weight.sum()
+    torch.testing.assert_close(embedding.centre[0], expected, **EXACT)
+
+
+@torch.no_grad()
+def test_charts_without_prior_are_placed_too() -> None:
+    """The consistent prior leaves some charts with p_k = 0."""
+    data = ring(3)
+    atlas = KMeansAtlas(data.spec, 64, min_charts=6, epsilon=0.1, prior="consistent")
+    atlas.fit(data, 0)
+    assert atlas.log_prior.isneginf().any()
+    y = torch.as_tensor(data.points["train"]).float()
+    embedding = Conformal(3, atlas.charts, 2)
+    embedding.fit(y, atlas.pairs(y), atlas.log_prior)
+    assert all(value.isfinite().all() for value in embedding.state_dict().values())
+
+
+@torch.no_grad()
+def test_few_points_do_not_make_a_chart_thin() -> None:
+    """The residual's variance is corrected for the axes that were fitted to the same points."""
+    features, latent, n = 40, 4, 12
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(40):
+        y = 0.5 * torch.randn(n, features, generator=generator, dtype=torch.float64)
+        y[:, :latent] *= 20
+        embedding = Conformal(features, 1, latent).double()
+        one = torch.zeros(n, 1, dtype=torch.long)
+        embedding.fit(y, Covering(one, one == 0), torch.zeros(1))
+        found.append(float((2 * embedding.log_sigma).exp()))
+    assert sum(found) / len(found) == pytest.approx(0.25, rel=0.15)
 
 
 @torch.no_grad()
@@ -233,7 +344,7 @@ def test_charts_of_few_points_take_the_mean_of_the_others() -> None:
     embedding = Conformal(4, atlas.charts, 3)
     embedding.fit(y, atlas.pairs(y), atlas.log_prior)
     counts = torch.bincount(atlas.pairs(y).pairs()[1])
-    few = counts < 5
+    few = counts < 2 * (3 + 1)
     assert few.any()
     assert len(embedding.log_sigma[few].unique()) == 1
     assert embedding.log_sigma.isfinite().all() and embedding.log_s.isfinite().all()

@@ -196,6 +196,42 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
         assert samples["final"].max() < 17
 
 
+PLANES = {"class": "vqflow.embeddings.Conformal", "latent_features": 5}
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_images_from_planes_are_trained_and_scored_the_same_whatever_came_before(
+    tmp_path: Path, trained: bool
+) -> None:
+    """Frames that are not square, with the flow and without: saved, loaded, bit-equal."""
+    changes = {
+        "embeddings": {"planes": {**PLANES, "train": trained}},
+        "variants": {"kmeans-realnvp": {"embedding": "planes"}},
+        "datasets": {"helix": {"preprocess": {"logit": 0.01}}},
+        "atlases": {"kmeans32": {"charts": 3, "min_charts": 1}},
+    }
+    outputs = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        outputs.append(train(tmp_path / str(seed), "kmeans-realnvp", images(300), **changes))
+    for name in ("model", "history", "samples"):
+        assert outputs[0][name].read_bytes() == outputs[1][name].read_bytes()
+    model, status = load_model(outputs[0]["model"])
+    assert status == "ok"
+    history = pd.read_csv(outputs[0]["history"])
+    data = Data.load(tmp_path / "0" / "data.npz")
+    validation = FlowTask(model, data, "covering", lambda epoch: None).validate()
+    best = history["validation_loss"].min()
+    assert validation["validation_loss"] == pytest.approx(best, rel=1e-5)
+    x = model.preprocessing.dequantise(torch.as_tensor(data.points["train"]))
+    y, _ = model.preprocessing(x)
+    charts = model.atlas.nearest(x)
+    error = (y - model.reconstruct(y, charts)).square().sum(1).mean()
+    if not trained:  # σ² is that of what the flow sees: dequantised pixels
+        sigma = (2 * model.embedding._log_sigma()[charts]).exp().mean()
+        assert float(error / (64 - 5)) == pytest.approx(float(sigma), rel=0.1)
+
+
 def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FlowTask, "validate", lambda self: {"validation_loss": float("nan")})
     outputs = train(tmp_path, "realnvp")
@@ -292,6 +328,30 @@ def test_preflight_names_the_place(changes: Any, message: str) -> None:
         check({"settings": [chosen], "metrics": {}, "figures": {}})
 
 
+@pytest.mark.parametrize(("variant", "kind"), [("vq-realnvp", "vector"), ("kmeans-maf", "image")])
+def test_preflight_takes_planes_wider_than_its_small_data(variant: str, kind: str) -> None:
+    changes = {
+        "embeddings": {"planes": {**PLANES, "latent_features": 100}},
+        "variants": {"mine": {**CATALOGUE["variants"]["vq-realnvp"], "embedding": "planes"}},
+        "atlases": {"vq32": {"hidden": [8, 8]}},
+    }
+    if kind == "image":
+        changes["datasets"] = {"helix": {"class": "vqflow.datasets.images.Digits", "noise": None}}
+    chosen = {"variant": "mine", **setting("mine", **changes)}
+    chosen["dataset"] = {k: v for k, v in chosen["dataset"].items() if k != "noise"}
+    assert "variants.mine on helix" in check({"settings": [chosen], "metrics": {}, "figures": {}})
+
+
+def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:
+    entry = {"name": "mine", **CATALOGUE["metrics"]["manifold_log_likelihood"]}
+    chosen = {"variant": "vq-cef", **setting("vq-cef")}
+    selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
+    with pytest.raises(ConfigError, match="metrics.mine: needs datasets.helix.preprocess"):
+        check(selection)
+    chosen["dataset"]["preprocess"]["standardise"] = False
+    assert "metrics.mine on helix" in check(selection)
+
+
 @pytest.mark.parametrize("name", sorted(CATALOGUE["metrics"]))
 def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     entry = {"name": name, **CATALOGUE["metrics"][name]}
@@ -299,6 +359,7 @@ def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     assert isinstance(metric, Metric)
     chosen = {"variant": "vq-realnvp", **setting("vq-realnvp")}
     chosen["training"]["samples"] = 10_000
+    chosen["dataset"]["preprocess"]["standardise"] = not metric.own_space
     selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
     if "vector" in metric.kinds:
         assert f"metrics.{name} on helix" in check(selection)

@@ -205,7 +205,7 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
     flow = build_flow({"class": "zuko.flows.MAF", "transforms": 1}, "", 2, atlas.code_dim, seed=0)
     model = VQFlow(Preprocessing(data.spec, standardise=False), atlas, embedding, flow).double()
     x = torch.as_tensor(data.points["train"])
-    model.place_charts(x)
+    model.place_charts(x, model.atlas.pairs(x))
     rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
     weight, errors = 3.0, torch.zeros(300, dtype=torch.float64)
     covering, prior = model.atlas.covering(x), model.atlas.log_prior.exp()
@@ -227,4 +227,6 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
         with_error = next(sampled.losses(rows, 300, noise))
         noise.set_state(state)
         draws.append(with_error - next(bare.losses(rows, 300, noise)))
-    assert float(torch.stack(draws).mean()) == pytest.approx(float(weight * errors.mean()), rel=0.02)
+    assert float(torch.stack(draws).mean()) == pytest.approx(
+        float(weight * errors.mean()), rel=0.02
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,9 @@ from torch.nn.utils import parametrizations, parametrize
 from vqflow.atlas import Covering
 
 _FLOOR = 1e-3
-_BLOCK = 64
+_NEXT_TO_POLE = 1e-12
+_SMALL_MATRIX = 64
+_LARGEST_BLOCK = 64
 
 
 class Embedding(nn.Module, ABC):
@@ -58,6 +61,11 @@ class Embedding(nn.Module, ABC):
     def sample(self, u: Tensor, charts: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draws x (P, D) given u (P, d): the image, and the residual around it."""
         return self.embed(u, charts)
+
+    @property
+    def fitted_numbers(self) -> int:
+        """How many numbers are fitted to the data, trained or not."""
+        return 0
 
 
 class Identity(Embedding):
@@ -158,7 +166,15 @@ class Conformal(Embedding):
             self.register_buffer("bending", torch.zeros(charts, width), persistent=False)
         self.bend = bend
         if train:
-            parametrizations.orthogonal(self, "frame")
+            parametrizations.orthogonal(
+                self, "frame", orthogonal_map="householder", use_trivialization=False
+            )
+
+    @property
+    def fitted_numbers(self) -> int:
+        """K (D + D W + 2), and W more a chart where it bends; W columns of R_k."""
+        numbers = self.features * (1 + self._width) + 2 + (self._width if self.bend else 0)
+        return len(self.log_s) * numbers
 
     @property
     def _width(self) -> int:
@@ -167,7 +183,7 @@ class Conformal(Embedding):
     def embed(self, u: Tensor, charts: Tensor) -> Tensor:
         """Maps u (P, d) to x (P, D)."""
         w = nn.functional.pad(u, (0, self._width - u.shape[1]))
-        return self._outward(w, None, charts)
+        return self._outward(w, None, charts, self.frame)
 
     def project(self, x: Tensor, charts: Tensor) -> Tensor:
         """Maps x (P, D) to u (P, d)."""
@@ -206,32 +222,35 @@ class Conformal(Embedding):
         shape = (len(u), self.features + self.bend)
         noise = torch.randn(shape, generator=generator, dtype=u.dtype, device=u.device) * spread
         around, along = noise[:, : self.features], noise[:, self.features :]
-        inside = per_chart(around, self.frame, charts)
-        outside = around - per_chart(inside, self.frame.mT, charts)
-        return self._outward(torch.cat([u, along], dim=1), outside, charts)
+        frame = self.frame
+        inside = per_chart(around, frame, charts)
+        outside = around - per_chart(inside, frame.mT, charts)
+        return self._outward(torch.cat([u, along], dim=1), outside, charts, frame)
 
-    def _outward(self, w: Tensor, outside: Tensor | None, charts: Tensor) -> Tensor:
+    def _outward(self, w: Tensor, outside: Tensor | None, charts: Tensor, frame: Tensor) -> Tensor:
         a = self.bending[charts]
         square = w.square().sum(1)
         if outside is not None:
             square = square + outside.square().sum(1)
         shrink = _denominator(a, -(a * w).sum(1), square)[:, None]
-        x = per_chart((w - square[:, None] * a) / shrink, self.frame.mT, charts)
+        x = per_chart((w - square[:, None] * a) / shrink, frame.mT, charts)
         if outside is not None:
             x = x + outside / shrink
         return self.centre[charts] + self.log_s[charts].exp()[:, None] * x
 
     def _log_sigma(self) -> Tensor:
-        return self.log_sigma.clamp(min=float(self.log_floor))
+        """Gives log of the root of σ² + floor², smooth so that σ can leave the floor again."""
+        return 0.5 * torch.logaddexp(2 * self.log_sigma, 2 * self.log_floor)
 
     @torch.no_grad()
     def fit(self, y: Tensor, covering: Covering, log_prior: Tensor) -> None:
         """Places each chart by the weighted mean and principal axes of its covering points.
 
-        The weight of a point y for chart k is p̃_y(k) = p_k / Σ_{j covers y} p_j. s_k makes
-        the mean of the d latent variances 1, and σ_k² is the mean variance of the other
-        D - d directions, with a floor of 10⁻⁶ of the data's own. A chart that d + 1 points
-        or fewer cover takes its axes and variances from the mean over charts.
+        The weight of a point y for chart k is p̃_y(k) = p_k / Σ_{j covers y} p_j (equal
+        weights where p_k is 0). s_k makes the mean of the d latent variances 1, and σ_k² is
+        the mean variance of the other D - d directions, corrected for the d axes and the mean
+        that were fitted to the same points, with a floor of 10⁻⁶ of the data's own. A chart
+        of fewer than 2 (d + 1) points takes its axes and variances from the mean over charts.
 
         Args:
             y: Training points (N, D), preprocessed.
@@ -243,37 +262,67 @@ class Conformal(Embedding):
         weight = log_prior[charts].double().exp()
         total = weight.new_zeros(len(covering)).index_add(0, rows, weight)
         weight = weight / total[rows]
-        mass = weight.new_zeros(len(self.centre)).index_add(0, charts, weight)
-        counts = torch.bincount(charts, minlength=len(mass))
-        y = y.double()
-        spreads = []
-        for chart in range(len(mass)):
-            chosen = charts == chart
-            points, share = y[rows[chosen]], (weight[chosen] / mass[chart])[:, None]
-            mean = (share * points).sum(0)
-            self.centre.data[chart] = mean
-            centred = points - mean
-            spreads.append(centred.T @ (share * centred))
-        spread = torch.stack(spreads)
-        pooled = (mass[:, None, None] * spread).sum(0) / mass.sum()
-        spread[counts < d + 2] = pooled
-        variances, axes = torch.linalg.eigh(spread)
-        floor = _FLOOR**2 * y.var(0, correction=0).mean()
-        latent = variances[:, -d:].mean(1).clamp(min=float(floor))
-        residual = variances[:, :-d].mean(1).clamp(min=float(floor))
-        frame = axes.flip(2)[:, :, :width].to(self.log_s)
+        order = charts.argsort(stable=True)
+        sizes = torch.bincount(charts, minlength=len(self.log_s)).tolist()
+        spreads = [
+            _spread(y[row].double(), share)
+            for row, share in zip(rows[order].split(sizes), weight[order].split(sizes), strict=True)
+        ]
+        mass = sum(spread.mass for spread in spreads)
+        pooled = _Spread(
+            torch.zeros(self.features, dtype=torch.float64),
+            sum((s.mass / mass * s.covariance for s in spreads), torch.zeros(())),
+            mass,
+            float("inf"),
+        )
+        floor = _FLOOR**2 * float(y.double().var(0, correction=0).mean())
+        frames, latent, residual = [], [], []
+        pooled_axes = torch.linalg.eigh(pooled.covariance)
+        for spread in spreads:
+            few = spread.points < 2 * (d + 1)
+            variances, axes = pooled_axes if few else torch.linalg.eigh(spread.covariance)
+            freedom = 1.0 if few else spread.points / (spread.points - 1 - d)
+            frames.append(axes.flip(1)[:, :width].to(self.log_s))
+            latent.append(max(floor, float(variances[-d:].mean())))
+            residual.append(max(floor, freedom * float(variances[:-d].mean())))
+        frame = torch.stack(frames)
         if parametrize.is_parametrized(self, "frame"):
             self.frame = frame
         else:
             self.frame.copy_(frame)
-        self.log_s.data.copy_(0.5 * latent.log())
-        self.log_sigma.data.copy_(0.5 * residual.log())
-        self.log_floor.copy_(0.5 * floor.log())
+        self.centre.data.copy_(torch.stack([spread.mean for spread in spreads]))
+        self.log_s.data.copy_(0.5 * torch.tensor(latent, dtype=torch.float64).log())
+        self.log_sigma.data.copy_(0.5 * torch.tensor(residual, dtype=torch.float64).log())
+        self.log_floor.fill_(0.5 * math.log(floor) if floor > 0 else -torch.inf)
+
+
+@dataclass
+class _Spread:
+    """Mean (D,), covariance (D, D), total weight and effective number of weighted points."""
+
+    mean: Tensor
+    covariance: Tensor
+    mass: float
+    points: float
+
+
+def _spread(y: Tensor, weight: Tensor) -> _Spread:
+    mass = float(weight.sum())
+    share = weight / mass if mass > 0 else torch.full_like(weight, 1 / max(1, len(weight)))
+    mean = share @ y
+    centred = y - mean
+    points = 1 / float(share.square().sum()) if len(y) else 0.0
+    return _Spread(mean, centred.T @ (share[:, None] * centred), mass, points)
 
 
 def _denominator(a: Tensor, along: Tensor, square: Tensor) -> Tensor:
-    """Gives 1 + 2 a·w + |a|²|w|² (P,) from a (P, W), a·w (P,) and |w|² (P,)."""
-    return 1 + 2 * along + a.square().sum(1) * square
+    """Gives 1 + 2 a·w + |a|²|w|² (P,) from a (P, W), a·w (P,) and |w|² (P,).
+
+    As a sum of squares, which rounding leaves above 0 also beside the pole w = -a / |a|²,
+    and kept so far above that what it divides stays finite in float32.
+    """
+    across = (a.square().sum(1) * square - along.square()).clamp(min=0)
+    return ((1 + along).square() + across).clamp(min=_NEXT_TO_POLE)
 
 
 def per_chart(x: Tensor, matrices: Tensor, charts: Tensor) -> Tensor:
@@ -285,16 +334,19 @@ def per_chart(x: Tensor, matrices: Tensor, charts: Tensor) -> Tensor:
     count, rows, columns = matrices.shape
     if count == 1:
         return x @ matrices[0]
-    if rows * columns <= _BLOCK:
+    if rows * columns <= _SMALL_MATRIX:
         return (x[:, :, None] * matrices[charts]).sum(1)
     order = charts.argsort(stable=True)
     numbers = torch.bincount(charts, minlength=count)
-    blocks = (numbers + _BLOCK - 1) // _BLOCK
+    size = min(_LARGEST_BLOCK, 1 << (max(1, len(x)) // count).bit_length())
+    blocks = (numbers + size - 1) // size
     ends = blocks.cumsum(0)
-    first_row = (ends - blocks) * _BLOCK - (numbers.cumsum(0) - numbers)
+    first_row = (ends - blocks) * size - (numbers.cumsum(0) - numbers)
     slots = torch.arange(len(x), device=x.device) + first_row[charts[order]]
-    most = len(x) // _BLOCK + count  # never fewer than there are, and known without asking
+    most = len(x) // size + min(
+        count, len(x)
+    )  # never fewer than there are, and known without asking
     owner = torch.searchsorted(ends, torch.arange(most, device=x.device), right=True)
-    padded = x.new_zeros(most * _BLOCK, rows).index_copy(0, slots, x[order])
-    products = padded.view(most, _BLOCK, rows) @ matrices[owner.clamp(max=count - 1)]
+    padded = x.new_zeros(most * size, rows).index_copy(0, slots, x[order])
+    products = padded.view(most, size, rows) @ matrices[owner.clamp(max=count - 1)]
     return x.new_zeros(len(x), columns).index_copy(0, order, products.flatten(0, 1)[slots])

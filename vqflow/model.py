@@ -71,10 +71,15 @@ class VQFlow(nn.Module):
         return self.embedding.latent_features < self.embedding.features
 
     @torch.no_grad()
-    def place_charts(self, x: Tensor) -> None:
-        """Starts the embedding in closed form from training points x (N, D)."""
+    def place_charts(self, x: Tensor, covering: Covering) -> None:
+        """Starts the embedding in closed form.
+
+        Args:
+            x: Training points (N, D) as the flow sees them: images dequantised.
+            covering: Their covering pairs.
+        """
         y, _ = self.preprocessing(x)
-        self.embedding.fit(y, self.atlas.pairs(x), self.atlas.log_prior)
+        self.embedding.fit(y, covering, self.atlas.log_prior)
 
     def reconstruct(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives the nearest points (P, D), as far as charts tell, on the images of charts (P,)."""

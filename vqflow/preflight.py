@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,6 @@ from vqflow.metrics.base import Metric
 from vqflow.stages.data import build_dataset
 from vqflow.stages.evaluate import build_metric
 
-_STAND_INS = {"vector": ((3,), None), "image": ((1, 8, 8), 256)}
 _FIGURE_KINDS = {"toy_gallery": "vector", "sample_grid": "image", "fid_curves": "image"}
 _CODES = 3
 
@@ -44,12 +44,12 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             if dataset is None:
                 continue
             datasets[name] = dataset
-        model = partial(_model, setting, _stand_in(name, datasets[name].kind))
+        model = partial(_model, setting, _stand_in(setting, datasets[name].kind))
         attempts.run(f"variants.{setting['variant']} on {name}", model)
     for name, entries in selection["metrics"].items():
-        drawn = [s["training"] for s in selection["settings"] if s["dataset"]["name"] == name]
+        settings = [s for s in selection["settings"] if s["dataset"]["name"] == name]
         for entry in entries if name in datasets else []:
-            checked = partial(_metric, entry, name, datasets[name].kind, drawn)
+            checked = partial(_metric, entry, name, datasets[name].kind, settings)
             attempts.run(f"metrics.{entry['name']} on {name}", checked)
     for figure, names in selection["figures"].items():
         kinds = {name: datasets[name].kind for name in names if name in datasets}
@@ -81,9 +81,15 @@ class _Attempts:
         return None
 
 
-def _stand_in(name: str, kind: str) -> DataSpec:
-    shape, levels = _STAND_INS[kind]
-    return DataSpec(name, "image" if kind == "image" else "vector", shape, levels)
+def _stand_in(setting: Mapping[str, Any], kind: str) -> DataSpec:
+    """Gives the shape of small data, but wider than the latent space: the real one comes later."""
+    name = setting["dataset"]["name"]
+    latent = setting["embedding"].get("latent_features", 0)
+    latent = latent if isinstance(latent, int) else 0
+    if kind == "image":
+        side = max(8, 4 * math.ceil(math.sqrt(latent + 1) / 4))
+        return DataSpec(name, "image", (1, side, side), 256)
+    return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
 def _dataset(entry: Mapping[str, Any]) -> Dataset:
@@ -97,7 +103,7 @@ def _dataset(entry: Mapping[str, Any]) -> Dataset:
 
 
 def _metric(
-    entry: Mapping[str, Any], dataset: str, kind: str, trainings: Sequence[Mapping[str, Any]]
+    entry: Mapping[str, Any], dataset: str, kind: str, settings: Sequence[Mapping[str, Any]]
 ) -> None:
     place = f"metrics.{entry['name']}"
     metric = build_metric(entry)
@@ -108,8 +114,13 @@ def _metric(
             f"{place}: scores {' and '.join(metric.kinds)} data, "
             f"but datasets.{dataset} is {kind} data"
         )
+    preprocess = settings[0]["dataset"]["preprocess"]
+    if metric.own_space and (preprocess["standardise"] or preprocess["logit"] is not None):
+        raise ConfigError(
+            f"{place}: needs datasets.{dataset}.preprocess: {{standardise: false, logit: null}}"
+        )
     needed = getattr(metric, "samples", 0)
-    for training in trainings:
+    for training in (setting["training"] for setting in settings):
         if training["samples"] < needed:
             raise ConfigError(
                 f"{place}.samples: {needed} are needed, but training.{training['name']}.samples, "

@@ -74,6 +74,9 @@ class Metric(ABC):
     kinds: tuple[str, ...] = ("vector", "image")
     """The kinds of data that the metric can score."""
 
+    own_space: bool = False
+    """Whether the flow must see the data as they are, with preprocessing the identity."""
+
     device: str = "cpu"
     """Where networks of the metric run: that of the trained flow, set by the job."""
 

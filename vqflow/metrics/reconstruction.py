@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 
 from vqflow.datasets.base import Data
-from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.base import Metric, NotFiniteError, Reference, Score, TrainedRun
 from vqflow.metrics.likelihood import points_of
 
 _CHUNK = 1024
@@ -25,7 +26,11 @@ class ReconstructionError(Metric):
         yield Score("reconstruction_error", float("nan"), "", len(data.points["test"]), "test")
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Gives the row."""
+        """Gives the row.
+
+        Raises:
+            NotFiniteError: If it is not finite.
+        """
         model, x = run.model, points_of(run, "test")
         errors = []
         with torch.no_grad():
@@ -34,4 +39,6 @@ class ReconstructionError(Metric):
                 y, _ = model.preprocessing(part)
                 errors.append((y - model.reconstruct(y, charts)).square().sum(1))
         value = float(torch.cat(errors).double().mean())
+        if not math.isfinite(value):
+            raise NotFiniteError(f"data set '{run.data.spec.name}': reconstructions not finite")
         yield Score("reconstruction_error", value, "", len(x), "test")

@@ -79,7 +79,7 @@ def evaluate(
             "embedding": setting["embedding"]["name"],
             "seed": seed,
             "status": status,
-            "parameters": count_parameters(model.flow) + count_parameters(model.embedding),
+            "parameters": count_parameters(model.flow) + model.embedding.fitted_numbers,
             "atlas_parameters": count_parameters(model.atlas),
         }
         run = TrainedRun(
