@@ -1,4 +1,4 @@
-"""The inverse of masked autoregressive transforms, at the cost of about one network pass."""
+"""The inverse of masked autoregressive transforms, with the arithmetic of one network pass."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class ConditionalFlow(nn.Module):
     def to_latent(self, z: Tensor, code: Tensor) -> Tensor:
         """Maps noise z (P, d) to u (P, d); inverse of :meth:`to_noise`.
 
-        Autoregressive layers cost about one network pass where gradients are off
+        Autoregressive layers cost a few network passes where gradients are off
         (:func:`vqflow.flows.invert_autoregressive`), and one per feature where they are on.
         """
         if self._plain and not torch.is_grad_enabled():
