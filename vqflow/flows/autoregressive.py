@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
-from zuko.utils import unpack
 
+from vqflow.flows.forward import parameters_of
 from vqflow.flows.incremental import (
     IncrementalNetwork,
     UnsupportedNetworkError,
@@ -126,7 +126,7 @@ class _Plan:
     def _univariate(self, parameters: Tensor, y: Tensor) -> Tensor:
         """Inverts features y (F', N), given the outputs (F' · total, N) for them."""
         phi = parameters.view(len(y), self.transform.total, -1).permute(2, 0, 1)
-        x: Tensor = self.transform.univariate(*unpack(phi, self.transform.shapes)).inv(y.T)
+        x: Tensor = self.transform.univariate(*parameters_of(phi, self.transform.shapes)).inv(y.T)
         return x.T
 
 
@@ -156,7 +156,7 @@ def _check_univariate(transform: MaskedAutoregressiveTransform, features: int) -
     y = torch.linspace(-1, 1, 2 * features).to(weight).view(2, features)
 
     def inverse(columns: slice) -> Tensor:
-        chosen = unpack(phi[:, columns], transform.shapes)
+        chosen = parameters_of(phi[:, columns], transform.shapes)
         x: Tensor = transform.univariate(*chosen).inv(y[:, columns])
         return x
 

@@ -8,6 +8,7 @@ and asks the device nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -76,8 +77,15 @@ def _univariate(part: LazyTransform, inputs: Tensor, context: Tensor | None) -> 
     if context is not None:
         inputs = torch.cat([inputs, context], dim=1)
     phi = part.hyper(inputs).unflatten(1, (-1, part.total))
-    scalars = all(len(shape) == 0 for shape in part.shapes)
-    return part.univariate(*(phi.unbind(2) if scalars else unpack(phi, part.shapes)))
+    return part.univariate(*parameters_of(phi, part.shapes))
+
+
+def parameters_of(phi: Tensor, shapes: Sequence[Sequence[int]]) -> Sequence[Tensor]:
+    """Cuts phi (P, d, total) into the univariate transformations' parameters (P, d, *shape)."""
+    if all(len(shape) == 0 for shape in shapes):
+        return phi.unbind(2)
+    parts: Sequence[Tensor] = unpack(phi, shapes)
+    return parts
 
 
 def _sides(part: GeneralCouplingTransform) -> tuple[Features, Features]:
