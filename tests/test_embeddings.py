@@ -15,7 +15,8 @@ from torch import Tensor
 
 from vqflow.atlas import Covering, KMeansAtlas, SingleChart
 from vqflow.components import ConfigError, build
-from vqflow.embeddings import Conformal, Embedding, Identity, per_chart
+from vqflow.embeddings import Conformal, Embedding, Identity
+from vqflow.embeddings.per_chart import per_chart
 from vqflow.flows import build_flow
 from vqflow.model import VQFlow
 from vqflow.preprocessing import Preprocessing

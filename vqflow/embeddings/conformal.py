@@ -1,101 +1,19 @@
-"""Maps from a chart's latent space into the space of the data (paper, section 3.3).
-
-Every embedding extends to a bijection w = (u, v) -> x of the whole space, v being what
-leads off the chart, so that its density is one of the ambient space R^D, exactly
-normalised. Points are those that the preprocessing gives.
-"""
+"""Conformal embeddings: planes in the data's space, flat or bent into spheres."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from vqflow.atlas import Covering
+from vqflow.embeddings.base import Embedding
+from vqflow.embeddings.per_chart import per_chart
+from vqflow.embeddings.principal_axes import principal_axes
 
-_FLOOR = 1e-3
 _NEXT_TO_POLE = 1e-12
-_SMALL_MATRIX = 64
-_LARGEST_BLOCK = 64
-
-
-class Embedding(nn.Module, ABC):
-    """Charts' maps c_k from R^d into R^D, with a left inverse and a density off the image.
-
-    Attributes:
-        features: D, the dimension of the (preprocessed) data.
-        latent_features: d.
-    """
-
-    features: int
-    latent_features: int
-
-    @abstractmethod
-    def embed(self, u: Tensor, charts: Tensor) -> Tensor:
-        """Maps latent points u (P, d) of the charts (P,) onto their images, (P, D)."""
-
-    @abstractmethod
-    def project(self, x: Tensor, charts: Tensor) -> Tensor:
-        """Maps points x (P, D) to latent space (P, d), chart by chart; left inverse of embed."""
-
-    @abstractmethod
-    def log_scale(self, u: Tensor, charts: Tensor) -> Tensor:
-        """Gives log λ (P,) of the conformal map at u (P, d)."""
-
-    @abstractmethod
-    def log_volume(self, x: Tensor, charts: Tensor) -> tuple[Tensor, Tensor]:
-        """Splits points x (P, D) into u and the way off the chart.
-
-        Returns:
-            u (P, d), and log p(x|k) - log p(u|k) (P,), in nats: the density of the
-            residual less the log-determinant of the bijection (u, v) -> x.
-        """
-
-    def fit(self, y: Tensor, covering: Covering, log_prior: Tensor) -> None:
-        """Places the charts by the training points y (N, D); nothing to do by default."""
-
-    def sample(self, u: Tensor, charts: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Draws x (P, D) given u (P, d): the image, and the residual around it."""
-        return self.embed(u, charts)
-
-    @property
-    def fitted_numbers(self) -> int:
-        """How many numbers are fitted to the data, trained or not."""
-        return 0
-
-
-class Identity(Embedding):
-    """The embedding of charts as wide as the data: u = x.
-
-    Args:
-        features: D, the dimension of the (preprocessed) data.
-        charts: K; not needed.
-    """
-
-    def __init__(self, features: int, charts: int = 1) -> None:
-        super().__init__()
-        self.features = features
-        self.latent_features = features
-
-    def embed(self, u: Tensor, charts: Tensor) -> Tensor:
-        """Gives u."""
-        return u
-
-    def project(self, x: Tensor, charts: Tensor) -> Tensor:
-        """Gives x."""
-        return x
-
-    def log_scale(self, u: Tensor, charts: Tensor) -> Tensor:
-        """Gives zeros."""
-        return u.new_zeros(u.shape[:-1])
-
-    def log_volume(self, x: Tensor, charts: Tensor) -> tuple[Tensor, Tensor]:
-        """Gives x and zeros."""
-        return x, x.new_zeros(x.shape[:-1])
 
 
 class Conformal(Embedding):
@@ -244,75 +162,26 @@ class Conformal(Embedding):
 
     @torch.no_grad()
     def fit(self, y: Tensor, covering: Covering, log_prior: Tensor) -> None:
-        """Places each chart by the weighted mean and principal axes of its covering points.
+        """Places each chart by the mean and principal axes of its covering points.
 
-        The weight of a point y for chart k is p̃_y(k) = p_k / Σ_{j covers y} p_j (equal
-        weights where p_k is 0). s_k makes the mean of the d latent variances 1, and σ_k² is
-        the mean variance of the other D - d directions, corrected for the d axes and the mean
-        that were fitted to the same points, with a floor of 10⁻⁶ of the data's own. A chart
-        of fewer than 2 (d + 1) points takes its axes and variances from the mean over charts.
+        s_k makes the mean of the d latent variances 1, and σ_k² is the mean variance of the
+        other D - d directions: see :func:`~vqflow.embeddings.principal_axes.principal_axes`.
 
         Args:
             y: Training points (N, D), preprocessed.
             covering: Their covering pairs.
             log_prior: log p_k (K,).
         """
-        d, width = self.latent_features, self._width
-        rows, charts = covering.pairs()
-        weight = log_prior[charts].double().exp()
-        total = weight.new_zeros(len(covering)).index_add(0, rows, weight)
-        weight = weight / total[rows]
-        order = charts.argsort(stable=True)
-        sizes = torch.bincount(charts, minlength=len(self.log_s)).tolist()
-        spreads = [
-            _spread(y[row].double(), share)
-            for row, share in zip(rows[order].split(sizes), weight[order].split(sizes), strict=True)
-        ]
-        mass = sum(spread.mass for spread in spreads)
-        pooled = _Spread(
-            torch.zeros(self.features, dtype=torch.float64),
-            sum((s.mass / mass * s.covariance for s in spreads), torch.zeros(())),
-            mass,
-            float("inf"),
-        )
-        floor = _FLOOR**2 * float(y.double().var(0, correction=0).mean())
-        frames, latent, residual = [], [], []
-        pooled_axes = torch.linalg.eigh(pooled.covariance)
-        for spread in spreads:
-            few = spread.points < 2 * (d + 1)
-            variances, axes = pooled_axes if few else torch.linalg.eigh(spread.covariance)
-            freedom = 1.0 if few else spread.points / (spread.points - 1 - d)
-            frames.append(axes.flip(1)[:, :width].to(self.log_s))
-            latent.append(max(floor, float(variances[-d:].mean())))
-            residual.append(max(floor, freedom * float(variances[:-d].mean())))
-        frame = torch.stack(frames)
+        start = principal_axes(y, covering, log_prior, self.latent_features, self._width)
+        frame = start.frame.to(self.log_s)
         if parametrize.is_parametrized(self, "frame"):
             self.frame = frame
         else:
             self.frame.copy_(frame)
-        self.centre.data.copy_(torch.stack([spread.mean for spread in spreads]))
-        self.log_s.data.copy_(0.5 * torch.tensor(latent, dtype=torch.float64).log())
-        self.log_sigma.data.copy_(0.5 * torch.tensor(residual, dtype=torch.float64).log())
-        self.log_floor.fill_(0.5 * math.log(floor) if floor > 0 else -torch.inf)
-
-
-@dataclass
-class _Spread:
-    """Mean (D,), covariance (D, D), total weight and effective number of weighted points."""
-
-    mean: Tensor
-    covariance: Tensor
-    mass: float
-    points: float
-
-
-def _spread(y: Tensor, weight: Tensor) -> _Spread:
-    mass = float(weight.sum())
-    share = weight / mass if mass > 0 else torch.full_like(weight, 1 / max(1, len(weight)))
-    mean = share @ y
-    centred = y - mean
-    points = 1 / float(share.square().sum()) if len(y) else 0.0
-    return _Spread(mean, centred.T @ (share[:, None] * centred), mass, points)
+        self.centre.data.copy_(start.centre)
+        self.log_s.data.copy_(0.5 * start.latent_variance.log())
+        self.log_sigma.data.copy_(0.5 * start.residual_variance.log())
+        self.log_floor.copy_(0.5 * start.floor.log())
 
 
 def _denominator(a: Tensor, along: Tensor, square: Tensor) -> Tensor:
@@ -323,30 +192,3 @@ def _denominator(a: Tensor, along: Tensor, square: Tensor) -> Tensor:
     """
     across = (a.square().sum(1) * square - along.square()).clamp(min=0)
     return ((1 + along).square() + across).clamp(min=_NEXT_TO_POLE)
-
-
-def per_chart(x: Tensor, matrices: Tensor, charts: Tensor) -> Tensor:
-    """Multiplies each point by its own chart's matrix: x (P, m), (K, m, n), (P,) -> (P, n).
-
-    Points are sorted by chart into blocks of one chart each, so that the work is a batch
-    of matrix products, and no matrix is copied for every point.
-    """
-    count, rows, columns = matrices.shape
-    if count == 1:
-        return x @ matrices[0]
-    if rows * columns <= _SMALL_MATRIX:
-        return (x[:, :, None] * matrices[charts]).sum(1)
-    order = charts.argsort(stable=True)
-    numbers = torch.bincount(charts, minlength=count)
-    size = min(_LARGEST_BLOCK, 1 << (max(1, len(x)) // count).bit_length())
-    blocks = (numbers + size - 1) // size
-    ends = blocks.cumsum(0)
-    first_row = (ends - blocks) * size - (numbers.cumsum(0) - numbers)
-    slots = torch.arange(len(x), device=x.device) + first_row[charts[order]]
-    most = len(x) // size + min(
-        count, len(x)
-    )  # never fewer than there are, and known without asking
-    owner = torch.searchsorted(ends, torch.arange(most, device=x.device), right=True)
-    padded = x.new_zeros(most * size, rows).index_copy(0, slots, x[order])
-    products = padded.view(most, size, rows) @ matrices[owner.clamp(max=count - 1)]
-    return x.new_zeros(len(x), columns).index_copy(0, order, products.flatten(0, 1)[slots])

@@ -1,0 +1,6 @@
+"""Maps from a chart's latent space into the space of the data (paper, section 3.3)."""
+
+from vqflow.embeddings.base import Embedding, Identity
+from vqflow.embeddings.conformal import Conformal
+
+__all__ = ["Conformal", "Embedding", "Identity"]
