@@ -27,7 +27,7 @@ FigureName = Literal[
 FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 
 STAGE_VERSIONS = {
-    "data": 1,
+    "data": 2,
     "atlas": 2,
     "flow": 2,
     "reference": 1,
