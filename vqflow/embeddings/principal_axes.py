@@ -56,28 +56,36 @@ def principal_axes(
     order = charts.argsort(stable=True)
     sizes = torch.bincount(charts, minlength=len(log_prior)).tolist()
     parts = zip(rows[order].split(sizes), weight[order].split(sizes), strict=True)
-    spreads = [_spread(y[row].double(), share) for row, share in parts]
-    mass = sum(spread.mass for spread in spreads)
-    pooled = torch.zeros_like(spreads[0].covariance)
-    for spread in spreads:
-        pooled += spread.mass / mass * spread.covariance
-    pooled_axes = torch.linalg.eigh(pooled)
-    frames, latent, residual = [], [], []
-    for spread in spreads:
+    centres, found, mass = [], [], 0.0
+    pooled = torch.zeros(y.shape[1], y.shape[1], dtype=torch.float64, device=y.device)
+    for row, share in parts:  # one covariance at a time: K of them would not fit
+        spread = _spread(y[row].double(), share)
+        centres.append(spread.mean)
+        pooled += spread.mass * spread.covariance
+        mass += spread.mass
         few = spread.points < 2 * (d + 1)
-        variances, axes = pooled_axes if few else torch.linalg.eigh(spread.covariance)
-        freedom = 1.0 if few else spread.points / (spread.points - 1 - d)
-        frames.append(axes.flip(1)[:, :width].contiguous())
-        latent.append(variances[-d:].mean())
-        residual.append(freedom * variances[:-d].mean())
+        freedom = spread.points / (spread.points - 1 - d) if not few else 1.0
+        found.append(None if few else _axes(spread.covariance, d, width, freedom))
+    shared = _axes(pooled / mass, d, width, 1.0)
+    frames, latent, residual = zip(*(axes or shared for axes in found), strict=True)
     floor = _FLOOR * y.double().var(0, correction=0).mean()
     return PrincipalAxes(
-        torch.stack([spread.mean for spread in spreads]),
+        torch.stack(centres),
         torch.stack(frames),
         torch.stack(latent).clamp(min=float(floor)),
         torch.stack(residual).clamp(min=float(floor)),
         floor,
     )
+
+
+def _axes(
+    covariance: Tensor, latent_features: int, width: int, freedom: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gives the leading axes (D, W), and the mean variance along the first d and the others."""
+    variances, axes = torch.linalg.eigh(covariance)
+    latent = variances[-latent_features:].mean()
+    residual = freedom * variances[:-latent_features].mean()
+    return axes.flip(1)[:, :width].contiguous(), latent, residual
 
 
 @dataclass
