@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -53,10 +55,10 @@ def test_fitting_is_bit_equal_and_depends_on_the_seed(data: Data) -> None:
     )
 
 
-def test_a_resumed_fit_is_bit_equal(data: Data, tmp_path: object) -> None:
+def test_a_resumed_fit_is_bit_equal(data: Data, tmp_path: Path) -> None:
     whole = vq_atlas(data, training={**TRAINING, "epochs": 6})
     whole.fit(data, seed=0)
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "same")  # type: ignore[operator]
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "same")
     vq_atlas(data, training={**TRAINING, "epochs": 3}).fit(data, 0, checkpoint)
     resumed = vq_atlas(data, training={**TRAINING, "epochs": 6})
     resumed.fit(data, 0, checkpoint)
