@@ -303,8 +303,10 @@ class VQFlow(nn.Module):
                 device=self.device,
             )
             u = self.flow.to_latent(z, self.atlas.standard_codes[part])
-            around = self.embedding.sample(u, part, generator) if residual else None
-            y = self.embedding.embed(u, part) if around is None else around
+            if residual:
+                y = self.embedding.sample(u, part, generator)
+            else:
+                y = self.embedding.embed(u, part)
             parts.append(self.preprocessing.inverse(y))
         return torch.cat(parts)
 

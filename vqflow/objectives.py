@@ -78,7 +78,7 @@ class FlowTask:
             else:
                 y, ladj = (part[rows] for part in self._fixed)
             pairs = self._train_pairs[rows]
-            log_probs = self._log_probs(y, pairs, batch_size, noise)
+            log_probs = self._log_probs(y, pairs, batch_size, noise, self._weight)
             for log_prob, part in zip(log_probs, ladj.split(batch_size), strict=True):
                 yield -(log_prob + part).mean()
 
@@ -87,18 +87,26 @@ class FlowTask:
         """Gives minus the mean of log p over the covering charts, in nats."""
         y, ladj = self._validation
         total = ladj.double().sum()
-        for log_prob in self._covering(y, self._validation_pairs, _VALIDATION_BATCH):
+        for log_prob in self._covering(y, self._validation_pairs, _VALIDATION_BATCH, None, 0.0):
             total += log_prob.double().sum()
         return {"validation_loss": -float(total) / len(y)}
 
     def _covering(
-        self, y: Tensor, pairs: Covering, batch_size: int, noise: torch.Generator | None = None
+        self,
+        y: Tensor,
+        pairs: Covering,
+        batch_size: int,
+        noise: torch.Generator | None,
+        weight: float,
     ) -> Iterator[Tensor]:
-        """Gives log Σ_{k covers y} p_k p(y|k) (B,) of each batch of points y (N, D)."""
+        """Gives log Σ_{k covers y} p_k p(y|k) (B,) of each batch of points y (N, D).
+
+        Less ``weight`` times the reconstruction error, averaged over p̃_y.
+        """
         if pairs.charts.shape[1] == 1:
             charts = pairs.charts[:, 0]
             constants = self.model.atlas.log_prior[charts]
-            yield from self._on_charts(y, charts, constants, batch_size, noise)
+            yield from self._on_charts(y, charts, constants, batch_size, weight)
             return
         rows, charts = pairs.pairs()
         log_prior = self.model.atlas.log_prior[charts]
@@ -108,22 +116,30 @@ class FlowTask:
         for mask, row, chart, prior in zip(masks, *parts, strict=True):
             values = self.model.chart_log_prob(y[row], chart) + prior
             joint = values.new_full(mask.shape, -torch.inf).masked_scatter(mask, values)
-            if noise is None or not self._weight:
+            if not weight:
                 yield joint.logsumexp(1)
                 continue
             priors = joint.detach().masked_scatter(mask, prior).softmax(1)
             errors = torch.zeros_like(joint).masked_scatter(mask, self._error(y[row], chart))
-            yield joint.logsumexp(1) - self._weight * (priors * errors).sum(1)
+            yield joint.logsumexp(1) - weight * (priors * errors).sum(1)
 
     def _sampled(
-        self, y: Tensor, pairs: Covering, batch_size: int, noise: torch.Generator
+        self,
+        y: Tensor,
+        pairs: Covering,
+        batch_size: int,
+        noise: torch.Generator | None,
+        weight: float,
     ) -> Iterator[Tensor]:
-        """Gives log p(y|k) + log P(y) (B,), k drawn, of each batch of points y (N, D)."""
+        """Gives log p(y|k) + log P(y) (B,), k drawn, of each batch of points y (N, D).
+
+        Less ``weight`` times the reconstruction error on chart k.
+        """
         log_prior = self.model.atlas.log_prior[pairs.charts]
         weights = log_prior.masked_fill(~pairs.mask, -torch.inf)
         column = torch.multinomial(weights.exp(), 1, generator=noise)
         charts = pairs.charts.gather(1, column)[:, 0]
-        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size, noise)
+        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size, weight)
 
     def _on_charts(
         self,
@@ -131,13 +147,13 @@ class FlowTask:
         charts: Tensor,
         constants: Tensor,
         batch_size: int,
-        noise: torch.Generator | None,
+        weight: float,
     ) -> Iterator[Tensor]:
         parts = (table.split(batch_size) for table in (y, charts, constants))
         for points, chart, constant in zip(*parts, strict=True):
             log_prob = self.model.chart_log_prob(points, chart) + constant
-            if noise is not None and self._weight:
-                log_prob = log_prob - self._weight * self._error(points, chart)
+            if weight:
+                log_prob = log_prob - weight * self._error(points, chart)
             yield log_prob
 
     def _error(self, y: Tensor, charts: Tensor) -> Tensor:

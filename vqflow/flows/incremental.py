@@ -55,6 +55,24 @@ class _Step(Protocol):
         """Computes the units of ``degree``, in a block that began with degree ``first``."""
 
 
+class _PerUnit:
+    """A step whose units depend on the same rows of other layers alone."""
+
+    target: Layout
+
+    def apply(self, rows: slice) -> None:
+        """Computes the given rows of the target."""
+        raise NotImplementedError
+
+    def open(self, first: int, last: int) -> None:
+        pass
+
+    def advance(self, first: int, degree: int) -> None:
+        rows = self.target.rows(degree, degree + 1)
+        if _any(rows):
+            self.apply(rows)
+
+
 class _Linear:
     """A masked layer, its matrix sorted by degree at both sides."""
 
@@ -87,34 +105,24 @@ class _Linear:
 
 
 @dataclass
-class _Activation:
+class _Activation(_PerUnit):
     function: nn.Module
     source: Layout
     target: Layout
 
-    def open(self, first: int, last: int) -> None:
-        pass
-
-    def advance(self, first: int, degree: int) -> None:
-        rows = self.target.rows(degree, degree + 1)
-        if _any(rows):
-            self.target.values[rows] = self.function(self.source.values[rows])
+    def apply(self, rows: slice) -> None:
+        self.target.values[rows] = self.function(self.source.values[rows])
 
 
 @dataclass
-class _Sum:
+class _Sum(_PerUnit):
     source: Layout
     skipped: Layout
     target: Layout
 
-    def open(self, first: int, last: int) -> None:
-        pass
-
-    def advance(self, first: int, degree: int) -> None:
-        rows = self.target.rows(degree, degree + 1)
-        if _any(rows):
-            values = self.target.values[rows]
-            torch.add(self.skipped.values[rows], self.source.values[rows], out=values)
+    def apply(self, rows: slice) -> None:
+        values = self.target.values[rows]
+        torch.add(self.skipped.values[rows], self.source.values[rows], out=values)
 
 
 class IncrementalNetwork:

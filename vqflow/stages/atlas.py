@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from vqflow.assembly import build_atlas, save_atlas
 from vqflow.atlas import Atlas, as_data_space
 from vqflow.datasets.base import Array, Data
 from vqflow.io import atomic_path, provenance, write_json
-from vqflow.stages.common import Entry, checkpoint_in, digest, use, write_csv
+from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
 
 
 def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, Path]]) -> None:
@@ -31,11 +31,7 @@ def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, P
     settings = entry.get("training") or {}
     use(settings.get("threads", 1), settings.get("device", "cpu"))
     data = Data.load(data_path)
-    identity = digest(data_path)
-    for seed, paths in trials.items():
-        _fit(entry, data, identity, seed, paths)
-    for paths in trials.values():
-        shutil.rmtree(paths["scratch"], ignore_errors=True)
+    run_trials(trials, partial(_fit, entry, data, digest(data_path)))
 
 
 def _fit(

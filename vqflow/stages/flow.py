@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from vqflow.metrics.base import NotFiniteError
 from vqflow.model import LeakError, VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.seeding import derive_seed
-from vqflow.stages.common import Entry, checkpoint_in, digest, use, write_csv
+from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
 from vqflow.training import Outcome, fit
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,7 @@ def train_flow(setting: Entry, data_path: Path, trials: Mapping[int, Mapping[str
     settings = setting["training"]
     use(settings["threads"], settings["device"])
     data = Data.load(data_path)
-    identity = digest(data_path)
-    for seed, paths in trials.items():
-        _train(setting, data, identity, seed, paths)
-    for paths in trials.values():
-        shutil.rmtree(paths["scratch"], ignore_errors=True)
+    run_trials(trials, partial(_train, setting, data, digest(data_path)))
 
 
 def _train(
