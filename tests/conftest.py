@@ -67,7 +67,9 @@ def make_model(
     preprocessing = Preprocessing(data.spec, logit=logit)
     preprocessing.fit(data.points["train"], seed=0)
     embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
-    small = {**CATALOGUE["flows"][flow], "transforms": 2, "hidden_features": [16, 16]}
+    entry = CATALOGUE["flows"][flow]
+    sizes = {"transforms": 2, "hidden_features": [16, 16]}
+    small = {**entry, **{key: size for key, size in sizes.items() if key in entry}}
     built = build_flow(small, flow, data.spec.features, atlas.code_dim, seed=1)
     with torch.no_grad():
         for parameter in built.parameters():

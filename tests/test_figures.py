@@ -362,6 +362,24 @@ def test_a_missing_variant_leaves_the_other_curves() -> None:
     assert [len(line(p, "maf").get_xdata()) for p in figure.axes] == [3, 3]
 
 
+def test_each_embedding_of_a_data_set_has_a_panel_of_one_scale() -> None:
+    narrow = fid_table().assign(embedding="planes32")
+    wide = fid_table().assign(
+        embedding="planes64", variant=narrow["variant"] + "-d64", value=narrow["value"] + 500
+    )
+    figure = fid_curves.draw(pd.concat([narrow, wide], ignore_index=True), "fid_classifier")
+    first, second = figure.axes
+    assert [panel.get_title().split("\n")[0] for panel in figure.axes] == [
+        "MNIST, planes32",
+        "MNIST, planes64",
+    ]
+    assert first.get_ylim() == second.get_ylim()
+    assert (
+        len(line(first, "vq-maf").get_xdata()) == len(line(second, "vq-maf-d64").get_xdata()) == 3
+    )
+    assert len(line(first, "vq-maf-d64").get_xdata()) == len(line(second, "maf").get_xdata()) == 0
+
+
 def test_band_is_one_standard_deviation_over_seeds() -> None:
     figure = fid_curves.draw(fid_table(), "fid_classifier")
     (panel,) = figure.axes

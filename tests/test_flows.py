@@ -52,3 +52,16 @@ def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> 
 def test_activations_go_by_their_name() -> None:
     entry = {"class": "zuko.flows.MAF", "activation": "SiLU"}
     assert "SiLU" in repr(build_flow(entry, "flows.x", 3, 0, seed=0))
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@torch.no_grad()
+def test_the_gaussian_is_one_for_each_code_with_independent_coordinates(context: int) -> None:
+    flow = build_flow({"class": "vqflow.flows.Gaussian"}, "flows.x", 4, context, seed=0).double()
+    code = torch.randn(50, context, dtype=torch.float64)
+    zero = torch.zeros(50, 4, dtype=torch.float64)
+    mean = flow.to_latent(zero, code)
+    normal = torch.distributions.Normal(mean, flow.to_latent(zero + 1, code) - mean)
+    u = torch.randn(50, 4, dtype=torch.float64)
+    torch.testing.assert_close(flow.log_prob(u, code), normal.log_prob(u).sum(1))
+    assert (mean.std(0) > 0).all() == (context > 0)

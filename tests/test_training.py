@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -194,6 +195,42 @@ def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path: Path) -> No
     resumed = fit(task, settings(epochs=5), 0, 0, Checkpoint(path, "new"))
     assert task.epochs == [4, 5]
     assert resumed.history[:3] == fresh.history
+
+
+@pytest.mark.parametrize("objective", ["sampled", "covering"])
+def test_charts_that_are_not_trained_are_projected_on_at_once(
+    objective: Literal["sampled", "covering"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ring(3)
+    x = torch.as_tensor(data.points["train"])
+    atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
+    atlas.fit(data, seed=0)
+    losses: dict[bool, list[Tensor]] = {}
+    calls: dict[bool, int] = {}
+    project = Conformal.log_volume
+    for train in (False, True):
+        flow = build_flow({"class": "zuko.flows.MAF", "transforms": 1}, "", 2, 3, seed=0)
+        embedding = Conformal(3, 4, 2, train=train)
+        model = VQFlow(Preprocessing(data.spec, standardise=False), atlas, embedding, flow).double()
+        model.place_charts(x, model.atlas.pairs(x))
+        task = FlowTask(model, data, objective, lambda epoch: None)
+        counted: list[int] = []
+
+        def log_volume(
+            self: Conformal, y: Tensor, charts: Tensor, seen: list[int] = counted
+        ) -> tuple[Tensor, Tensor]:
+            seen.append(len(y))
+            return project(self, y, charts)
+
+        monkeypatch.setattr(Conformal, "log_volume", log_volume)
+        noise = torch.Generator().manual_seed(0)
+        losses[train] = list(task.losses(torch.arange(300), 64, noise))
+        calls[train] = len(counted)
+        losses[train][1].backward()
+        gradients = [parameter.grad for parameter in flow.parameters()]
+        losses[train] += [gradient for gradient in gradients if gradient is not None]
+    assert calls == {False: 1, True: 5}
+    torch.testing.assert_close(losses[False], losses[True], rtol=0, atol=1e-12)
 
 
 @torch.no_grad()

@@ -92,7 +92,10 @@ class VQFlow(nn.Module):
 
     def chart_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives log p(y|k) (P,), in R^D, of preprocessed points y (P, D) on charts k (P,)."""
-        u, log_volume = self.embedding.log_volume(y, charts)
+        return self.latent_log_prob(*self.embedding.log_volume(y, charts), charts)
+
+    def latent_log_prob(self, u: Tensor, log_volume: Tensor, charts: Tensor) -> Tensor:
+        """Gives log p(y|k) (P,) from what :meth:`Embedding.log_volume` gave of y."""
         return self.flow.log_prob(u, self.atlas.standard_codes[charts]) + log_volume
 
     def chart_manifold_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:

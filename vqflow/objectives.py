@@ -24,9 +24,10 @@ class FlowTask:
     """Trains the flow of a :class:`VQFlow`; its atlas stays as it is.
 
     The encoder is run once per image or point, before training; data stay on the
-    model's device; what does not depend on the weights is computed for thousands of
-    points at once, so that a step runs the flow and little else. ``module`` holds what
-    is trained. With P(x) = Σ_{k covers x} p_k and p̃_x(k) = p_k / P(x), the loss is
+    model's device; what does not depend on the weights (also the projections of an embedding
+    that is not trained) is computed for thousands of points at once, so that a step runs
+    the flow and little else. ``module`` holds what is trained. With
+    P(x) = Σ_{k covers x} p_k and p̃_x(k) = p_k / P(x), the loss is
 
     - ``"sampled"``: -(log p(x|k) + log P(x)), k ~ p̃_x drawn anew at every step;
     - ``"covering"``: -log Σ_{k covers x} p_k p(x|k).
@@ -55,6 +56,8 @@ class FlowTask:
         self.module: nn.Module = nn.ModuleList([model.flow, model.embedding])
         self.end_epoch = end_epoch
         self._weight = reconstruction
+        trained = any(parameter.requires_grad for parameter in model.embedding.parameters())
+        self._project_first = model.raises_dimension and not trained
         self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
         self._train_pairs = self._pairs(data, "train")
@@ -109,12 +112,13 @@ class FlowTask:
             yield from self._on_charts(y, charts, constants, batch_size, weight)
             return
         rows, charts = pairs.pairs()
-        log_prior = self.model.atlas.log_prior[charts]
         masks = pairs.mask.split(batch_size)
         counts = torch.stack([mask.sum() for mask in masks]).tolist()
-        parts = (table.split(counts) for table in (rows, charts, log_prior))
-        for mask, row, chart, prior in zip(masks, *parts, strict=True):
-            values = self.model.chart_log_prob(y[row], chart) + prior
+        parts = (table.split(counts) for table in (rows, charts))
+        log_probs = self._chart_log_probs(y, rows, charts, counts)
+        for mask, row, chart, log_prob in zip(masks, *parts, log_probs, strict=True):
+            prior = self.model.atlas.log_prior[chart]
+            values = log_prob + prior
             joint = values.new_full(mask.shape, -torch.inf).masked_scatter(mask, values)
             if not weight:
                 yield joint.logsumexp(1)
@@ -150,11 +154,35 @@ class FlowTask:
         weight: float,
     ) -> Iterator[Tensor]:
         parts = (table.split(batch_size) for table in (y, charts, constants))
-        for points, chart, constant in zip(*parts, strict=True):
-            log_prob = self.model.chart_log_prob(points, chart) + constant
+        log_probs = self._chart_log_probs(y, None, charts, batch_size)
+        for points, chart, constant, of_chart in zip(*parts, log_probs, strict=True):
+            log_prob = of_chart + constant
             if weight:
                 log_prob = log_prob - weight * self._error(points, chart)
             yield log_prob
+
+    def _chart_log_probs(
+        self, y: Tensor, rows: Tensor | None, charts: Tensor, counts: int | list[int]
+    ) -> Iterator[Tensor]:
+        """Gives log p(y|k) of consecutive parts of the pairs of points and charts.
+
+        Args:
+            y: Points (N, D).
+            rows: The pairs' points (P,); ``None`` for each point once.
+            charts: The pairs' charts (P,).
+            counts: Lengths of the parts.
+        """
+        if self._project_first:
+            with torch.no_grad():
+                points = y if rows is None else y[rows]
+                u, log_volume = self.model.embedding.log_volume(points, charts)
+            projected = (table.split(counts) for table in (u, log_volume, charts))
+            for latent in zip(*projected, strict=True):
+                yield self.model.latent_log_prob(*latent)
+            return
+        parts = y.split(counts) if rows is None else (y[row] for row in rows.split(counts))
+        for part, chart in zip(parts, charts.split(counts), strict=True):
+            yield self.model.chart_log_prob(part, chart)
 
     def _error(self, y: Tensor, charts: Tensor) -> Tensor:
         return (y - self.model.reconstruct(y, charts)).square().sum(1)

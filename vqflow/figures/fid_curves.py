@@ -16,9 +16,12 @@ _EXTRACTORS = {"fid_inception": "Inception features", "fid_classifier": "classif
 def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
 
+    A data set has a panel, or where its variants differ in their embeddings one for each, of
+    one scale.
+
     Args:
-        metrics: The metrics table (dataset, variant, flow, atlas, seed, epoch, metric,
-            value, n, split, status, ...); rows without an epoch are left out.
+        metrics: The metrics table (dataset, variant, flow, atlas, embedding, seed, epoch,
+            metric, value, n, split, status, ...); rows without an epoch are left out.
         metric: Name of a metric, such as ``"fid_classifier"``.
 
     Raises:
@@ -27,24 +30,36 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     """
     if metrics.empty:
         raise ValueError(f"nothing to draw: no rows, for {metric}")
-    names = list(dict.fromkeys(metrics["dataset"]))
     rows = metrics[metrics["metric"] == metric]
     rows = rows.assign(
         epoch=numbers(rows["epoch"]),
         value=numbers(rows["value"]),
     ).dropna(subset=["epoch"])
-    styles = strokes(metrics[metrics["dataset"].isin(names)])
-    columns = 2 if len(names) in (2, 4) else 3
-    figure, panels = panel_grid(len(names), columns, 2.7)
-    for position, (panel, dataset) in enumerate(zip(panels, names, strict=True)):
-        shown = rows[rows["dataset"] == dataset]
-        panel.set_title(_title(dataset, shown, metric))
+    styles = strokes(metrics)
+    groups = [group for _, group in metrics.groupby(["dataset", "embedding"], sort=False)]
+    columns = 2 if len(groups) in (2, 4) else 3
+    figure, panels = panel_grid(len(groups), columns, 2.7)
+    first: dict[str, Axes] = {}
+    for position, (panel, group) in enumerate(zip(panels, groups, strict=True)):
+        dataset = str(group["dataset"].iloc[0])
+        shown = rows.loc[rows.index.intersection(group.index)]
+        panel.set_title(_title(_heading(metrics, group), shown, metric))
         _draw_panel(panel, shown, styles)
-        _note_diverged(panel, diverged(metrics, dataset))
+        _note_diverged(panel, diverged(group, dataset))
+        if first.setdefault(dataset, panel) is not panel:
+            panel.sharey(first[dataset])
         if position % columns == 0:
             panel.set_ylabel(_name(metric))
     legend(figure, styles)
     return figure
+
+
+def _heading(metrics: pd.DataFrame, group: pd.DataFrame) -> str:
+    """The data set's name, with that of the embedding where it has several."""
+    dataset = group["dataset"].iloc[0]
+    name = label(dataset)
+    embeddings = metrics.loc[metrics["dataset"] == dataset, "embedding"].nunique()
+    return f"{name}, {label(group['embedding'].iloc[0])}" if embeddings > 1 else name
 
 
 def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> None:
@@ -84,15 +99,15 @@ def _note_diverged(panel: Axes, counts: dict[str, int]) -> None:
         note(panel, "\n".join(f"{label(name)}: {n} diverged" for name, n in counts.items()))
 
 
-def _title(dataset: str, rows: pd.DataFrame, metric: str) -> str:
-    """The data set's name, and below it what the metric was computed from."""
+def _title(heading: str, rows: pd.DataFrame, metric: str) -> str:
+    """The heading, and below it what the metric was computed from."""
     rows = rows[rows["value"].notna()]
     if rows.empty:
-        return label(dataset)
+        return heading
     samples = "confined samples" if metric.endswith("_confined") else "samples"
     counts = " or ".join(f"{int(n):,}" for n in sorted(rows["n"].dropna().unique()))
     splits = " or ".join(sorted(map(str, rows["split"].dropna().unique())))
-    return f"{label(dataset)}\n{counts} {samples} against the {splits} split"
+    return f"{heading}\n{counts} {samples} against the {splits} split"
 
 
 def _name(metric: str) -> str:

@@ -6,5 +6,6 @@ validation of ``torch.distributions`` off for the whole process.
 
 from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.conditional import ConditionalFlow, build_flow
+from vqflow.flows.gaussian import Gaussian
 
-__all__ = ["ConditionalFlow", "build_flow", "invert_autoregressive"]
+__all__ = ["ConditionalFlow", "Gaussian", "build_flow", "invert_autoregressive"]

@@ -1,0 +1,32 @@
+"""The control that shows what a flow adds: none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from zuko.distributions import DiagNormal
+from zuko.flows.gaussianization import ElementWiseTransform
+from zuko.lazy import Flow, UnconditionalDistribution
+
+
+class Gaussian(Flow):
+    """A Gaussian with independent coordinates, whose means and scales depend on the code alone.
+
+    On planes along principal axes it makes the model a mixture of Gaussians, one a chart,
+    each as wide along every axis as its points are.
+
+    Args:
+        features: d, the dimension of the latent space.
+        context: C, the width of the chart code.
+        hidden_features: Widths of the network from the code to means and scales.
+    """
+
+    def __init__(
+        self, features: int, context: int = 0, hidden_features: Sequence[int] = (64, 64)
+    ) -> None:
+        transform = ElementWiseTransform(features, context, hidden_features=hidden_features)
+        base = UnconditionalDistribution(
+            DiagNormal, torch.zeros(features), torch.ones(features), buffer=True
+        )
+        super().__init__([transform], base)
