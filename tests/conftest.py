@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,17 @@ def images(n: int = 60, size: int = 8, levels: int = 17) -> Data:
     return Data(DataSpec("images", "image", (1, size, size), levels), points, labels)
 
 
+def flow_entry(name: str, features: int) -> dict[str, Any]:
+    """Gives a flow of the catalogue; those for images are cut to square ones of one channel."""
+    entry = dict(CATALOGUE["flows"][name])
+    if "shape" in entry:
+        side = math.isqrt(features)
+        if side * side != features:
+            pytest.skip(f"{name} is for images")
+        entry |= {"shape": [1, side, side], "scales": 2, "channels": 4}
+    return entry
+
+
 def make_model(
     flow: str,
     data: Data,
@@ -67,7 +79,7 @@ def make_model(
     preprocessing = Preprocessing(data.spec, logit=logit)
     preprocessing.fit(data.points["train"], seed=0)
     embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
-    entry = CATALOGUE["flows"][flow]
+    entry = flow_entry(flow, data.spec.features)
     sizes = {"transforms": 2, "hidden_features": [16, 16]}
     small = {**entry, **{key: size for key, size in sizes.items() if key in entry}}
     built = build_flow(small, flow, data.spec.features, atlas.code_dim, seed=1)

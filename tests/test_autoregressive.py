@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CATALOGUE, images, make_model
+from conftest import flow_entry, images, make_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -240,8 +240,8 @@ def test_every_flow_of_the_catalogue_samples_without_a_network_pass(
 
 
 def test_gradients_flow_where_they_are_asked_for(flow_name: str) -> None:
-    flow = build_flow(CATALOGUE["flows"][flow_name], flow_name, 5, 2, seed=0).double()
-    z = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    flow = build_flow(flow_entry(flow_name, 16), flow_name, 16, 2, seed=0).double()
+    z = torch.randn(6, 16, dtype=torch.float64, requires_grad=True)
     code = torch.randn(6, 2, dtype=torch.float64)
     u = flow.to_latent(z, code)
     u.sum().backward()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zuko
-from conftest import CATALOGUE
+from conftest import CATALOGUE, flow_entry
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.lazy import Flow, UnconditionalDistribution, UnconditionalTransform
 
@@ -54,11 +54,11 @@ def name(request: pytest.FixtureRequest) -> str:
 def build(name: str, features: int, context: int) -> ConditionalFlow:
     torch.manual_seed(0)
     if FLOWS[name] is None:
-        return build_flow(CATALOGUE["flows"][name], name, features, context, seed=0).double()
+        return build_flow(flow_entry(name, features), name, features, context, seed=0).double()
     return ConditionalFlow(FLOWS[name](features, context)).double()
 
 
-@pytest.mark.parametrize("features", [3, 8])
+@pytest.mark.parametrize("features", [3, 16])
 @pytest.mark.parametrize("context", [0, 3])
 def test_equal_to_zuko(name: str, features: int, context: int) -> None:
     flow = build(name, features, context)

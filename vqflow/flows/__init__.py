@@ -7,5 +7,12 @@ validation of ``torch.distributions`` off for the whole process.
 from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.conditional import ConditionalFlow, build_flow
 from vqflow.flows.gaussian import Gaussian
+from vqflow.flows.multiscale import MultiScaleRealNVP
 
-__all__ = ["ConditionalFlow", "Gaussian", "build_flow", "invert_autoregressive"]
+__all__ = [
+    "ConditionalFlow",
+    "Gaussian",
+    "MultiScaleRealNVP",
+    "build_flow",
+    "invert_autoregressive",
+]
