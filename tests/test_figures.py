@@ -32,6 +32,7 @@ from vqflow.figures import (
     toy_gallery,
     training_curves,
 )
+from vqflow.figures.published import FRECHET_DISTANCE
 from vqflow.tables import METRIC_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -360,6 +361,28 @@ def test_a_missing_variant_leaves_the_other_curves() -> None:
     figure = fid_curves.draw(table, "fid_classifier")
     assert [len(line(p, "vq-maf").get_xdata()) for p in figure.axes] == [3, 0]
     assert [len(line(p, "maf").get_xdata()) for p in figure.axes] == [3, 3]
+
+
+def test_the_published_curves_lie_beside_ours_as_far_as_ours_go() -> None:
+    table = fid_table()
+    last = int(table["epoch"].max())
+    (panel,) = fid_curves.draw(table, "fid_classifier").axes
+    thin = [curve for curve in panel.lines if curve.get_linewidth() < 1]
+    paper = {
+        variant: {epoch: value for epoch, value in curve.items() if epoch <= last}
+        for (_, variant), curve in FRECHET_DISTANCE.items()
+    }
+    drawn = {
+        tuple(zip(curve.get_xdata(), curve.get_ydata(), strict=True)): curve.get_color()
+        for curve in thin
+    }
+    assert drawn == {
+        tuple(points.items()): style.strokes(table)[variant].colour
+        for variant, points in paper.items()
+    }
+    assert "published" in texts(fid_curves.draw(table, "fid_classifier"))
+    others = fid_curves.draw(table.assign(dataset="digits"), "fid_classifier")
+    assert "published" not in texts(others)
 
 
 def test_each_embedding_of_a_data_set_has_a_panel_of_one_scale() -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from vqflow.figures.panels import diverged, legend, no_data, note, numbers, panel_grid
-from vqflow.figures.style import Stroke, label, strokes, theme
+from vqflow.figures.published import FRECHET_DISTANCE
+from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 
 _EXTRACTORS = {"fid_inception": "Inception features", "fid_classifier": "classifier features"}
+_THIN = 0.7
 
 
 @theme()
 def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
 
+    The paper's curves are drawn thinly beside ours (:mod:`vqflow.figures.published`).
     A data set has a panel, or where its variants differ in their embeddings one for each, of
     one scale.
 
@@ -40,17 +44,20 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     columns = 2 if len(groups) in (2, 4) else 3
     figure, panels = panel_grid(len(groups), columns, 2.7)
     first: dict[str, Axes] = {}
+    drawn = 0
     for position, (panel, group) in enumerate(zip(panels, groups, strict=True)):
         dataset = str(group["dataset"].iloc[0])
         shown = rows.loc[rows.index.intersection(group.index)]
-        panel.set_title(_title(_heading(metrics, group), shown, metric))
-        _draw_panel(panel, shown, styles)
-        _note_diverged(panel, diverged(group, dataset))
         if first.setdefault(dataset, panel) is not panel:
             panel.sharey(first[dataset])
+        panel.set_title(_title(_heading(metrics, group), shown, metric))
+        _draw_panel(panel, shown, styles)
+        drawn += _draw_published(panel, shown, styles)
+        _note_diverged(panel, diverged(group, dataset))
         if position % columns == 0:
             panel.set_ylabel(_name(metric))
-    legend(figure, styles)
+    extra = [Line2D([], [], color=GREY, linewidth=_THIN, label="published")] if drawn else []
+    legend(figure, styles, extra)
     return figure
 
 
@@ -92,6 +99,27 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
             )
     panel.set_xlim(left=0)
     panel.set_xlabel("epoch")
+
+
+def _draw_published(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> int:
+    """Draws the paper's curves of the variants, as far as ours go; gives how many."""
+    rows = rows[rows["value"].notna()]
+    last = rows["epoch"].max()
+    drawn = 0
+    for dataset, variant in dict.fromkeys(zip(rows["dataset"], rows["variant"], strict=True)):
+        curve = FRECHET_DISTANCE.get((dataset, variant), {})
+        points = {epoch: value for epoch, value in curve.items() if epoch <= last}
+        if points:
+            style = styles[variant]
+            panel.plot(
+                list(points),
+                list(points.values()),
+                color=style.colour,
+                linestyle=style.dash,
+                linewidth=_THIN,
+            )
+            drawn += 1
+    return drawn
 
 
 def _note_diverged(panel: Axes, counts: dict[str, int]) -> None:
