@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 import yaml
 
 from vqflow.atlas import Atlas, KMeansAtlas
-from vqflow.components import build
+from vqflow.components import build, import_class
 from vqflow.datasets.base import Data, DataSpec
-from vqflow.flows import build_flow
+from vqflow.flows import ConditionalFlow, build_flow
 from vqflow.model import VQFlow
 from vqflow.preprocessing import Preprocessing
 
@@ -54,15 +55,21 @@ def images(n: int = 60, size: int = 8, levels: int = 17) -> Data:
     return Data(DataSpec("images", "image", (1, size, size), levels), points, labels)
 
 
-def flow_entry(name: str, features: int) -> dict[str, Any]:
-    """Gives a flow of the catalogue; those for images are cut to square ones of one channel."""
-    entry = dict(CATALOGUE["flows"][name])
-    if "shape" in entry:
-        side = math.isqrt(features)
-        if side * side != features:
-            pytest.skip(f"{name} is for images")
-        entry |= {"shape": [1, side, side], "scales": 2, "channels": 4}
-    return entry
+def skip_unless_images(flow: str, features: int) -> None:
+    """Skips the flows for images where D is not the number of pixels of a square one."""
+    wants = signature(import_class(CATALOGUE["flows"][flow]["class"], flow)).parameters
+    if "shape" in wants and math.isqrt(features) ** 2 != features:
+        pytest.skip(f"{flow} is for images")
+
+
+def make_flow(flow: str, features: int, context: int, seed: int, **sizes: Any) -> ConditionalFlow:
+    """Builds a flow of the catalogue, with those of the sizes that it has."""
+    skip_unless_images(flow, features)
+    entry = CATALOGUE["flows"][flow]
+    smaller = {"scales": 2, "channels": 4, **sizes}
+    entry = {**entry, **{key: size for key, size in smaller.items() if key in entry}}
+    side = math.isqrt(features)
+    return build_flow(entry, flow, features, context, seed, shape=(1, side, side))
 
 
 def make_model(
@@ -79,10 +86,8 @@ def make_model(
     preprocessing = Preprocessing(data.spec, logit=logit)
     preprocessing.fit(data.points["train"], seed=0)
     embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
-    entry = flow_entry(flow, data.spec.features)
     sizes = {"transforms": 2, "hidden_features": [16, 16]}
-    small = {**entry, **{key: size for key, size in sizes.items() if key in entry}}
-    built = build_flow(small, flow, data.spec.features, atlas.code_dim, seed=1)
+    built = make_flow(flow, data.spec.features, atlas.code_dim, seed=1, **sizes)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.mul_(1.5)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import flow_entry, images, make_model
+from conftest import images, make_flow, make_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.nn import MaskedLinear, MaskedMLP
 from zuko.transforms import MonotonicRQSTransform
 
-from vqflow.flows import build_flow, invert_autoregressive
+from vqflow.flows import invert_autoregressive
 from vqflow.flows.autoregressive import _Plan, _warn_once
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -240,7 +240,7 @@ def test_every_flow_of_the_catalogue_samples_without_a_network_pass(
 
 
 def test_gradients_flow_where_they_are_asked_for(flow_name: str) -> None:
-    flow = build_flow(flow_entry(flow_name, 16), flow_name, 16, 2, seed=0).double()
+    flow = make_flow(flow_name, 16, 2, seed=0).double()
     z = torch.randn(6, 16, dtype=torch.float64, requires_grad=True)
     code = torch.randn(6, 2, dtype=torch.float64)
     u = flow.to_latent(z, code)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import flow_entry
+from conftest import make_flow
 
 from vqflow.components import ConfigError
 from vqflow.flows import build_flow
@@ -16,8 +16,7 @@ from vqflow.flows import build_flow
 @pytest.mark.parametrize("context", [0, 3])
 @torch.no_grad()
 def test_every_flow_of_the_catalogue_inverts(flow_name: str, context: int, features: int) -> None:
-    entry = flow_entry(flow_name, features)
-    flow = build_flow(entry, flow_name, features, context, seed=0).double()
+    flow = make_flow(flow_name, features, context, seed=0).double()
     u = torch.randn(50, features, dtype=torch.float64)
     code = torch.randn(50, context, dtype=torch.float64)
     z = flow.to_noise(u, code)
@@ -26,11 +25,10 @@ def test_every_flow_of_the_catalogue_inverts(flow_name: str, context: int, featu
 
 
 def test_initial_weights_depend_on_the_seed_alone(flow_name: str) -> None:
-    entry = flow_entry(flow_name, 16)
     states = []
     for seed, noise in [(0, 1), (0, 2), (1, 3)]:
         torch.manual_seed(noise)
-        states.append(build_flow(entry, flow_name, 16, 2, seed).state_dict())
+        states.append(make_flow(flow_name, 16, 2, seed).state_dict())
         assert torch.equal(torch.rand(1), torch.manual_seed(noise) and torch.rand(1))
     weights = [key for key in states[0] if key.endswith("weight") and states[0][key].any()]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
@@ -44,6 +42,7 @@ def test_initial_weights_depend_on_the_seed_alone(flow_name: str) -> None:
         ({"class": "torch.nn.Flatten"}, "flows.x: torch.nn.Flatten refuses"),
         ({"class": "zuko.flows.NCSF"}, "flows.x: the flow's base is .*not a standard normal"),
         ({"class": "zuko.flows.MAF", "activation": "Relu"}, "flows.x.activation: no 'Relu'"),
+        ({"class": "vqflow.flows.MultiScaleRealNVP"}, "flows.x: .*takes images, but the data are"),
     ],
 )
 def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 import zuko
-from conftest import CATALOGUE, flow_entry
+from conftest import CATALOGUE, make_flow
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.lazy import Flow, UnconditionalDistribution, UnconditionalTransform
 
-from vqflow.flows import ConditionalFlow, build_flow
+from vqflow.flows import ConditionalFlow
 from vqflow.flows.forward import call_and_ladj
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -54,7 +54,7 @@ def name(request: pytest.FixtureRequest) -> str:
 def build(name: str, features: int, context: int) -> ConditionalFlow:
     torch.manual_seed(0)
     if FLOWS[name] is None:
-        return build_flow(flow_entry(name, features), name, features, context, seed=0).double()
+        return make_flow(name, features, context, seed=0).double()
     return ConditionalFlow(FLOWS[name](features, context)).double()
 
 

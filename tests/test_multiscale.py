@@ -18,8 +18,8 @@ SMALL = {"class": "vqflow.flows.MultiScaleRealNVP", "channels": 6, "blocks": 1}
 def trained(shape: list[int], scales: int, context: int) -> ConditionalFlow:
     """A flow whose couplings are not the identity any more."""
     features = shape[0] * shape[1] * shape[2]
-    entry = {**SMALL, "shape": shape, "scales": scales}
-    flow = build_flow(entry, "flows.x", features, context, seed=0).double()
+    entry = {**SMALL, "scales": scales}
+    flow = build_flow(entry, "flows.x", features, context, seed=0, shape=shape).double()
     with torch.no_grad():
         for parameter in flow.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -57,8 +57,7 @@ def test_log_determinant_is_that_of_autograd(shape: list[int], scales: int, cont
 
 
 def test_starts_as_the_identity_and_every_pixel_is_changed_later() -> None:
-    entry = {**SMALL, "shape": [1, 8, 8], "scales": 3}
-    flow = build_flow(entry, "flows.x", 64, 3, seed=0).double()
+    flow = build_flow({**SMALL, "scales": 3}, "flows.x", 64, 3, seed=0, shape=[1, 8, 8]).double()
     u, code = torch.randn(4, 64).double(), torch.randn(4, 3).double()
     assert torch.equal(flow.to_noise(u, code), u)
     changed = torch.stack([~part.mask for part in couplings(flow)])
@@ -95,14 +94,17 @@ def test_halves_are_checkerboards_of_the_finer_image() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("shape", "arguments", "message"),
     [
-        ({"shape": [1, 28, 28]}, r"shape is \[1, 28, 28\]; allowed: channels, .* of 64 pixels"),
-        ({"shape": [8, 8]}, r"shape is \[8, 8\]; allowed: channels, height and width of 64"),
-        ({"shape": [1, 8, 8], "scales": 5}, r"scales is 5; .*\[8, 8\] cannot be halved 4 times"),
-        ({"shape": [1, 8, 8], "scales": 0}, "scales, channels, blocks: got 0, 6, 1; allowed"),
+        ([1, 28, 28], {}, r"shape is \[1, 28, 28\]; allowed: channels, .* of 64 pixels"),
+        ([8, 8], {}, r"shape is \[8, 8\]; allowed: channels, height and width of 64"),
+        ([1, 8, 8], {"scales": 5}, r"scales is 5; .*\[8, 8\] cannot be halved 4 times"),
+        ([1, 8, 8], {"scales": 0}, "scales, channels, blocks: got 0, 6, 1; allowed"),
+        (None, {}, "takes images, but the data are vectors"),
     ],
 )
-def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
+def test_wrong_arguments_are_named(
+    shape: list[int] | None, arguments: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=f"flows.x: .*{message}"):
-        build_flow({**SMALL, **arguments}, "flows.x", 64, 0, seed=0)
+        build_flow({**SMALL, **arguments}, "flows.x", 64, 0, seed=0, shape=shape)

@@ -70,12 +70,14 @@ def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
         features=atlas.spec.features,
         charts=atlas.charts,
     )
+    pixels = atlas.spec.kind == "image" and embedding.latent_features == atlas.spec.features
     flow = build_flow(
         _without_name(setting["flow"]),
         f"flows.{setting['flow']['name']}",
         features=embedding.latent_features,
         context=atlas.code_dim,
         seed=derive_seed("weights", setting["flow"]["name"], seed),
+        shape=atlas.spec.shape if pixels else None,
     )
     return VQFlow(preprocessing, atlas, embedding, flow).eval()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import Flow, LazyComposedTransform, LazyTransform
 from zuko.nn import MaskedLinear
 
-from vqflow.components import ConfigError, build
+from vqflow.components import ConfigError, build, import_class
 from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.forward import call_and_ladj
 
@@ -80,7 +81,12 @@ def _context(code: Tensor) -> Tensor | None:
 
 
 def build_flow(
-    component: Mapping[str, Any], place: str, features: int, context: int, seed: int
+    component: Mapping[str, Any],
+    place: str,
+    features: int,
+    context: int,
+    seed: int,
+    shape: Sequence[int] | None = None,
 ) -> ConditionalFlow:
     """Builds a flow of the catalogue with seeded initial weights.
 
@@ -91,17 +97,27 @@ def build_flow(
         features: d, the dimension of the latent space.
         context: C, the width of the chart code.
         seed: Seed of the initial weights.
+        shape: Channels, height and width where the latent space is that of images; for
+            classes that take it.
 
     Raises:
-        ConfigError: If the class refuses its arguments, is not a conditional flow, or
-            its base is not the standard normal.
+        ConfigError: If the class refuses its arguments, is not a conditional flow, needs
+            images where there are none, or its base is not the standard normal.
     """
     component = dict(component)
+    supplied: dict[str, Any] = {"features": features, "context": context}
+    if "shape" in signature(import_class(component["class"], place)).parameters:
+        if shape is None:
+            raise ConfigError(
+                f"{place}: {component['class']} takes images, but the data are vectors, or an "
+                "embedding leaves the flow fewer dimensions than there are pixels"
+            )
+        supplied["shape"] = tuple(shape)
     if isinstance(component.get("activation"), str):
         component["activation"] = _activation(component["activation"], place)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        flow = build(component, place, features=features, context=context)
+        flow = build(component, place, **supplied)
     if not isinstance(flow, Flow):
         raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
     _check_base(flow, place, context)

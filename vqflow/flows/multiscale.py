@@ -32,7 +32,7 @@ class MultiScaleRealNVP(Flow):
     Args:
         features: d, which must be the number of pixels times channels.
         context: C, the width of the chart code.
-        shape: The images' channels, height and width.
+        shape: The images' channels, height and width; supplied where they are the data.
         scales: Number of scales, 1 or more.
         channels: Width of the convolutional networks.
         blocks: Residual blocks in each.
