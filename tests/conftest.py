@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from torch import nn
 
 from vqflow.atlas import Atlas, KMeansAtlas
 from vqflow.components import build, import_class
@@ -72,6 +73,13 @@ def make_flow(flow: str, features: int, context: int, seed: int, **sizes: Any) -
     return build_flow(entry, flow, features, context, seed, shape=(1, side, side))
 
 
+@torch.no_grad()
+def disturb(module: nn.Module) -> None:
+    """Changes all weights, so that no layer is the identity that it may start as."""
+    for parameter in module.parameters():
+        parameter.mul_(1.5).add_(0.05 * torch.randn(parameter.shape))
+
+
 def make_model(
     flow: str,
     data: Data,
@@ -88,9 +96,7 @@ def make_model(
     embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
     sizes = {"transforms": 2, "hidden_features": [16, 16]}
     built = make_flow(flow, data.spec.features, atlas.code_dim, seed=1, **sizes)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.mul_(1.5)
+    disturb(built)
     return VQFlow(preprocessing, atlas, embedding, built).to(dtype).eval()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import images, make_flow, make_model
+from conftest import disturb, images, make_flow, make_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -241,6 +241,7 @@ def test_every_flow_of_the_catalogue_samples_without_a_network_pass(
 
 def test_gradients_flow_where_they_are_asked_for(flow_name: str) -> None:
     flow = make_flow(flow_name, 16, 2, seed=0).double()
+    disturb(flow)
     z = torch.randn(6, 16, dtype=torch.float64, requires_grad=True)
     code = torch.randn(6, 2, dtype=torch.float64)
     u = flow.to_latent(z, code)

@@ -385,6 +385,26 @@ def test_the_published_curves_lie_beside_ours_as_far_as_ours_go() -> None:
     assert "published" not in texts(others)
 
 
+def test_a_single_epoch_has_no_published_curve() -> None:
+    table = fid_table()
+    table = table[table["epoch"].isna() | (table["epoch"] == 5)]
+    assert "published" not in texts(fid_curves.draw(table, "fid_classifier"))
+
+
+@pytest.mark.parametrize("empty", ["planes32", "planes64"])
+def test_an_empty_panel_takes_no_ticks_from_its_neighbour(empty: str) -> None:
+    parts = [fid_table().assign(embedding=name) for name in ("planes32", "planes64")]
+    table = pd.concat(parts, ignore_index=True)
+    table.loc[table["embedding"] == empty, "value"] = np.nan
+    table["variant"] += "-" + table["embedding"]
+    ticks = {
+        panel.get_title().split()[1]: len(panel.get_yticks())
+        for panel in fid_curves.draw(table, "fid_classifier").axes
+    }
+    assert ticks.pop(empty) == 0
+    assert min(ticks.values()) > 1
+
+
 def test_each_embedding_of_a_data_set_has_a_panel_of_one_scale() -> None:
     narrow = fid_table().assign(embedding="planes32")
     wide = fid_table().assign(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import make_flow
+from conftest import disturb, make_flow
+from zuko.flows import MAF
 
 from vqflow.components import ConfigError
 from vqflow.flows import build_flow
@@ -17,9 +18,11 @@ from vqflow.flows import build_flow
 @torch.no_grad()
 def test_every_flow_of_the_catalogue_inverts(flow_name: str, context: int, features: int) -> None:
     flow = make_flow(flow_name, features, context, seed=0).double()
+    disturb(flow)
     u = torch.randn(50, features, dtype=torch.float64)
     code = torch.randn(50, context, dtype=torch.float64)
     z = flow.to_noise(u, code)
+    assert not torch.allclose(z, u, rtol=0, atol=1e-2)
     torch.testing.assert_close(flow.to_latent(z, code), u, rtol=0, atol=1e-9)
     assert flow.log_prob(u, code).shape == (50,)
 
@@ -40,6 +43,7 @@ def test_initial_weights_depend_on_the_seed_alone(flow_name: str) -> None:
     [
         ({"class": "zuko.flows.RealNVP", "hiden": [8]}, "flows.x: zuko.flows.RealNVP refuses"),
         ({"class": "torch.nn.Flatten"}, "flows.x: torch.nn.Flatten refuses"),
+        ({"class": "math.pi"}, "flows.x: math.pi refuses"),
         ({"class": "zuko.flows.NCSF"}, "flows.x: the flow's base is .*not a standard normal"),
         ({"class": "zuko.flows.MAF", "activation": "Relu"}, "flows.x.activation: no 'Relu'"),
         ({"class": "vqflow.flows.MultiScaleRealNVP"}, "flows.x: .*takes images, but the data are"),
@@ -53,6 +57,21 @@ def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> 
 def test_activations_go_by_their_name() -> None:
     entry = {"class": "zuko.flows.MAF", "activation": "SiLU"}
     assert "SiLU" in repr(build_flow(entry, "flows.x", 3, 0, seed=0))
+
+
+class Pictures(MAF):
+    """A flow that can make use of an image's shape, and does without."""
+
+    def __init__(self, features: int, context: int = 0, shape: Any = None) -> None:
+        super().__init__(features, context, transforms=1)
+        self.shape = shape
+
+
+@pytest.mark.parametrize("shape", [None, (1, 2, 2)])
+def test_the_shape_of_images_is_given_to_those_who_take_it(shape: Any) -> None:
+    built = build_flow({"class": "test_flows.Pictures"}, "flows.x", 4, 0, seed=0, shape=shape)
+    assert built.flow.shape == shape
+    build_flow({"class": "zuko.flows.MAF"}, "flows.x", 4, 0, seed=0, shape=shape)
 
 
 @pytest.mark.parametrize("context", [0, 3])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zuko
-from conftest import CATALOGUE, make_flow
+from conftest import CATALOGUE, disturb, make_flow
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.lazy import Flow, UnconditionalDistribution, UnconditionalTransform
 
@@ -54,7 +54,9 @@ def name(request: pytest.FixtureRequest) -> str:
 def build(name: str, features: int, context: int) -> ConditionalFlow:
     torch.manual_seed(0)
     if FLOWS[name] is None:
-        return make_flow(name, features, context, seed=0).double()
+        flow = make_flow(name, features, context, seed=0)
+        disturb(flow)
+        return flow.double()
     return ConditionalFlow(FLOWS[name](features, context)).double()
 
 

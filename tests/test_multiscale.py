@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import disturb
 from torch import Tensor
 
 from vqflow.components import ConfigError
@@ -20,9 +21,7 @@ def trained(shape: list[int], scales: int, context: int) -> ConditionalFlow:
     features = shape[0] * shape[1] * shape[2]
     entry = {**SMALL, "scales": scales}
     flow = build_flow(entry, "flows.x", features, context, seed=0, shape=shape).double()
-    with torch.no_grad():
-        for parameter in flow.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+    disturb(flow)
     return flow
 
 
@@ -31,7 +30,7 @@ def couplings(flow: ConditionalFlow) -> list[ConvolutionalCoupling]:
 
 
 @pytest.mark.parametrize(
-    ("shape", "scales"), [([1, 4, 4], 1), ([1, 8, 4], 2), ([3, 4, 4], 3), ([1, 8, 8], 3)]
+    ("shape", "scales"), [([1, 4, 4], 1), ([1, 8, 4], 2), ([3, 4, 4], 2), ([1, 8, 8], 3)]
 )
 @pytest.mark.parametrize("context", [0, 3])
 def test_log_determinant_is_that_of_autograd(shape: list[int], scales: int, context: int) -> None:
@@ -60,27 +59,62 @@ def test_starts_as_the_identity_and_every_pixel_is_changed_later() -> None:
     flow = build_flow({**SMALL, "scales": 3}, "flows.x", 64, 3, seed=0, shape=[1, 8, 8]).double()
     u, code = torch.randn(4, 64).double(), torch.randn(4, 3).double()
     assert torch.equal(flow.to_noise(u, code), u)
-    changed = torch.stack([~part.mask for part in couplings(flow)])
-    assert changed.any(0).all()
+    changed = torch.cat([part.changed for part in couplings(flow)])
+    assert changed.unique().tolist() == list(range(64))
+
+
+def partitions() -> list[tuple[set[int], set[int]]]:
+    """The couplings of an 8 x 8 image at 3 scales, as sets of pixels changed and read.
+
+    By rows and columns of the image: a scale's grid has every pixel, then those of even row
+    plus column, of which the next keeps every other one in turn.
+    """
+    grid = {(row, column): 8 * row + column for row in range(8) for column in range(8)}
+    expected = []
+    channels: list[dict[tuple[int, int], int]] = [grid]
+    for scale in range(3):
+        everything = {pixel for channel in channels for pixel in channel.values()}
+
+        def parts(inside: Any, whole: set[int] = everything, of: Any = channels) -> Any:
+            chosen = {p for channel in of for at, p in channel.items() if inside(*at)}
+            return chosen, whole - chosen
+
+        turns = [parts(lambda r, c, t=t: (r + c + t) % 2 == 0) for t in range(4)]
+        if scale == 2:
+            return expected + turns
+        expected += turns[:3]
+        expected += [parts(lambda r, c, t=t: r % 2 == t % 2) for t in range(3)]
+        channels = [
+            {(r // 2, c // 2): p for (r, c), p in channel.items() if (r % 2, c % 2) == corner}
+            for corner in ((0, 0), (1, 1))
+            for channel in channels
+        ]
+    return expected
 
 
 @torch.no_grad()
-def test_a_coupling_changes_its_pixels_by_those_it_keeps_of_its_own_scale() -> None:
-    for number, part in enumerate(couplings(trained([1, 8, 8], 3, 3))):
-        u = torch.randn(1, 64, dtype=torch.float64)
-        code = torch.randn(1, 3, dtype=torch.float64)
+def test_couplings_part_the_pixels_of_their_scale_as_the_paper_says() -> None:
+    parts, expected = couplings(trained([1, 8, 8], 3, 3)), partitions()
+    assert len(parts) == len(expected) == 16
+    for number, (part, (changed, read)) in enumerate(zip(parts, expected, strict=True)):
+        u = torch.randn(20, 64, dtype=torch.float64)
+        code = torch.randn(20, 3, dtype=torch.float64)
         before = part(code)(u)
-        kept = part.mask.nonzero()[:, 0]
-        assert torch.equal(before[:, kept], u[:, kept]), number
-        own = set(part.mask.nonzero()[:, 0][part.places].tolist())
-        for pixel in kept.tolist():
+        assert set((before != u).nonzero()[:, 1].tolist()) == changed, number
+        for pixel in range(64):
             moved = u.clone()
             moved[:, pixel] += 1
-            after = part(code)(moved)
-            after[:, pixel] -= 1
-            same = torch.allclose(after, before, rtol=0, atol=1e-12)
-            assert same == (pixel not in own), (number, pixel)
+            others = (part(code)(moved) - before)[:, torch.arange(64) != pixel]
+            assert bool(others.abs().max() > 1e-12) == (pixel in read), (number, pixel)
         assert not torch.allclose(part(code + 1)(u), before)
+
+
+def test_masks_over_channels_repeat_no_checkerboard() -> None:
+    chosen = [frozenset(part.changed.tolist()) for part in couplings(trained([1, 8, 8], 3, 0))]
+    for scale in (0, 6):
+        checkerboards, rows = set(chosen[scale : scale + 3]), set(chosen[scale + 3 : scale + 6])
+        assert len(checkerboards) == len(rows) == 2
+        assert not checkerboards & rows
 
 
 def test_halves_are_checkerboards_of_the_finer_image() -> None:
@@ -96,9 +130,14 @@ def test_halves_are_checkerboards_of_the_finer_image() -> None:
 @pytest.mark.parametrize(
     ("shape", "arguments", "message"),
     [
-        ([1, 28, 28], {}, r"shape is \[1, 28, 28\]; allowed: channels, .* of 64 pixels"),
-        ([8, 8], {}, r"shape is \[8, 8\]; allowed: channels, height and width of 64"),
+        ([1, 28, 28], {}, r"shape is \[1, 28, 28\]; allowed: channels, .* make 64"),
+        ([8, 8], {}, r"shape is \[8, 8\]; allowed: channels, height and width that make 64"),
         ([1, 8, 8], {"scales": 5}, r"scales is 5; .*\[8, 8\] cannot be halved 4 times"),
+        (
+            [1, 8, 8],
+            {"scales": 4},
+            r"scales is 4; .* cannot be halved 3 times to more than a pixel",
+        ),
         ([1, 8, 8], {"scales": 0}, "scales, channels, blocks: got 0, 6, 1; allowed"),
         (None, {}, "takes images, but the data are vectors"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from conftest import CATALOGUE
 from test_stages import PLANES, setting
 
 from vqflow.components import ConfigError
+from vqflow.datasets.base import Data, Dataset
 from vqflow.metrics.base import Metric
 from vqflow.preflight import check
 from vqflow.stages.evaluate import build_metric
@@ -31,18 +33,72 @@ def test_preflight_names_the_place(changes: Any, message: str) -> None:
         check({"settings": [chosen], "metrics": {}, "figures": {}})
 
 
-@pytest.mark.parametrize(("variant", "kind"), [("vq-realnvp", "vector"), ("kmeans-maf", "image")])
-def test_preflight_takes_planes_wider_than_its_small_data(variant: str, kind: str) -> None:
-    changes = {
+class Vectors(Dataset):
+    """Data of a dimension that is not known before they are read."""
+
+    kind = "vector"
+
+    def load(self, name: str, data_root: Path) -> Data:
+        raise AssertionError("the preflight reads no data")
+
+
+class Images(Vectors):
+    kind = "image"
+
+
+def wide(dataset: str) -> dict[str, Any]:
+    """A selection of planes of 100 dimensions on a data set."""
+    changes: dict[str, Any] = {
         "embeddings": {"planes": {**PLANES, "latent_features": 100}},
         "variants": {"mine": {**CATALOGUE["variants"]["vq-realnvp"], "embedding": "planes"}},
         "atlases": {"vq32": {"hidden": [8, 8]}},
+        "datasets": {"helix": {"class": dataset}},
     }
-    if kind == "image":
-        changes["datasets"] = {"helix": {"class": "vqflow.datasets.images.Digits", "noise": None}}
     chosen = {"variant": "mine", **setting("mine", **changes)}
-    chosen["dataset"] = {k: v for k, v in chosen["dataset"].items() if k != "noise"}
-    assert "variants.mine on helix" in check({"settings": [chosen], "metrics": {}, "figures": {}})
+    return {"settings": [chosen], "metrics": {}, "figures": {}}
+
+
+@pytest.mark.parametrize("dataset", ["Vectors", "Images"])
+def test_preflight_takes_any_planes_where_it_does_not_know_the_data(dataset: str) -> None:
+    assert "variants.mine on helix" in check(wide(f"test_preflight.{dataset}"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "most"), [("toy3d.Helix", 2), ("images.Digits", 63), ("images.MNIST", None)]
+)
+def test_preflight_knows_planes_wider_than_the_data(dataset: str, most: int | None) -> None:
+    selection = wide(f"vqflow.datasets.{dataset}")
+    if most is None:
+        assert "variants.mine on helix" in check(selection)
+        return
+    with pytest.raises(ConfigError, match=f"latent_features is 100; allowed: 1 to {most}"):
+        check(selection)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "scales", "message"),
+    [
+        ("images.MNIST", 3, None),
+        ("images.MNIST", 4, r"\[28, 28\] cannot be halved 3 times"),
+        ("images.Digits", 3, None),
+        ("toy3d.Helix", 3, "takes images, but the data are vectors"),
+    ],
+)
+def test_preflight_builds_flows_for_images_at_their_size(
+    dataset: str, scales: int, message: str | None
+) -> None:
+    changes: dict[str, Any] = {
+        "datasets": {"helix": {"class": f"vqflow.datasets.{dataset}"}},
+        "flows": {"realnvp-image": {"scales": scales}},
+        "variants": {"mine": {**CATALOGUE["variants"]["kmeans-realnvp"], "flow": "realnvp-image"}},
+    }
+    chosen = {"variant": "mine", **setting("mine", **changes)}
+    selection = {"settings": [chosen], "metrics": {}, "figures": {}}
+    if message is None:
+        assert "variants.mine on helix" in check(selection)
+        return
+    with pytest.raises(ConfigError, match=f"flows.realnvp-image: .*{message}"):
+        check(selection)
 
 
 def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:

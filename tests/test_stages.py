@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import CATALOGUE, ROOT, images, ring, skip_unless_images
+from conftest import CATALOGUE, ROOT, disturb, images, ring, skip_unless_images
 from test_config import merge
 
 from vqflow.assembly import build_atlas, build_model, load_model, save_model
@@ -293,6 +293,7 @@ def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_nam
     atlas = build_atlas(chosen["atlas"], data.spec)
     atlas.fit(data, seed=0)
     model = build_model(chosen, atlas, seed=3)
+    disturb(model.flow)
     model.preprocessing.fit(data.points["train"], seed=0)
     model.estimate_confinement(10)
     save_model(tmp_path / "model.pt", model, chosen, "ok")

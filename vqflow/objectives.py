@@ -17,6 +17,7 @@ Objective = Literal["sampled", "covering"]
 Snapshot = Callable[[int], None]
 
 _CHUNK = 8192
+_PROJECTED = 8192
 _VALIDATION_BATCH = 1024
 
 
@@ -173,16 +174,21 @@ class FlowTask:
             counts: Lengths of the parts.
         """
         if self._project_first:
-            with torch.no_grad():
-                points = y if rows is None else y[rows]
-                u, log_volume = self.model.embedding.log_volume(points, charts)
-            projected = (table.split(counts) for table in (u, log_volume, charts))
-            for latent in zip(*projected, strict=True):
+            projected = (*self._projected(y, rows, charts), charts)
+            for latent in zip(*(table.split(counts) for table in projected), strict=True):
                 yield self.model.latent_log_prob(*latent)
             return
         parts = y.split(counts) if rows is None else (y[row] for row in rows.split(counts))
         for part, chart in zip(parts, charts.split(counts), strict=True):
             yield self.model.chart_log_prob(part, chart)
+
+    @torch.no_grad()
+    def _projected(self, y: Tensor, rows: Tensor | None, charts: Tensor) -> tuple[Tensor, Tensor]:
+        """Gives u (P, d) and the log-volumes (P,) of all pairs, some thousand at a time."""
+        points = y.split(_PROJECTED) if rows is None else (y[r] for r in rows.split(_PROJECTED))
+        parts = zip(points, charts.split(_PROJECTED), strict=True)
+        latent, log_volume = zip(*(self.model.embedding.log_volume(*p) for p in parts), strict=True)
+        return torch.cat(latent), torch.cat(log_volume)
 
     def _error(self, y: Tensor, charts: Tensor) -> Tensor:
         return (y - self.model.reconstruct(y, charts)).square().sum(1)

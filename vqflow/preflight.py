@@ -44,7 +44,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             if dataset is None:
                 continue
             datasets[name] = dataset
-        model = partial(_model, setting, _stand_in(setting, datasets[name].kind))
+        model = partial(_model, setting, _stand_in(setting, datasets[name]))
         attempts.run(f"variants.{setting['variant']} on {name}", model)
     for name, entries in selection["metrics"].items():
         settings = [s for s in selection["settings"] if s["dataset"]["name"] == name]
@@ -81,9 +81,11 @@ class _Attempts:
         return None
 
 
-def _stand_in(setting: Mapping[str, Any], kind: str) -> DataSpec:
-    """Gives the shape of small data, but wider than the latent space: the real one comes later."""
-    name = setting["dataset"]["name"]
+def _stand_in(setting: Mapping[str, Any], dataset: Dataset) -> DataSpec:
+    """Gives the data's shape, or where it is not known yet a small one wider than latent space."""
+    name, kind = setting["dataset"]["name"], dataset.kind
+    if dataset.shape is not None:
+        return DataSpec(name, kind, dataset.shape, 256 if kind == "image" else None)
     latent = setting["embedding"].get("latent_features", 0)
     latent = latent if isinstance(latent, int) else 0
     if kind == "image":

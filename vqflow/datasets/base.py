@@ -127,6 +127,9 @@ class Dataset(ABC):
     kind: Literal["vector", "image"]
     """What the points are; see :class:`DataSpec`."""
 
+    shape: tuple[int, ...] | None = None
+    """The shape of a point, where it is known without reading: models are checked against it."""
+
     @abstractmethod
     def load(self, name: str, data_root: Path) -> Data:
         """Makes or reads the splits; always the same ones for the same arguments.

@@ -43,6 +43,7 @@ class ImageSet(Dataset):
     """
 
     kind = "image"
+    shape: tuple[int, ...]
 
     def __init__(
         self,
@@ -81,6 +82,7 @@ class Digits(ImageSet):
     """
 
     IMAGES = 1797
+    shape = (1, 8, 8)
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class Digits(ImageSet):
         for split in ("test", "validation", "train"):
             indices[split], order = np.split(order, [self.sizes[split] or len(order)])
         return Data(
-            spec=DataSpec(name=name, kind="image", shape=(1, 8, 8), levels=17),
+            spec=DataSpec(name=name, kind="image", shape=self.shape, levels=17),
             points={split: digits.data[indices[split]].astype(np.uint8) for split in SPLITS},
             labels={split: digits.target[indices[split]].astype(np.int64) for split in SPLITS},
         )
@@ -133,6 +135,7 @@ class MNIST(ImageSet):
         ValueError: If a number is out of its range.
     """
 
+    shape = (1, 28, 28)
     MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
@@ -178,7 +181,7 @@ class MNIST(ImageSet):
             kept = indices[: self.sizes[split]]
             points[split] = images[kept].reshape(len(kept), -1)
             labels[split] = classes[kept].astype(np.int64)
-        spec = DataSpec(name=name, kind="image", shape=(1, 28, 28), levels=256)
+        spec = DataSpec(name=name, kind="image", shape=self.shape, levels=256)
         return Data(spec=spec, points=points, labels=labels)
 
     def _download(self, data_root: Path, folder: Path) -> None:

@@ -32,6 +32,7 @@ class Toy3D(Dataset):
     """
 
     kind = "vector"
+    shape: tuple[int, ...] = (3,)
 
     def __init__(
         self,
@@ -89,7 +90,7 @@ class Toy3D(Dataset):
             seed = derive_seed("toy3d", self.seed, type(self).__name__, split)
             x = self.sample(size, np.random.default_rng(seed))
             points[split], log_density[split] = x, self.log_density(x)
-        spec = DataSpec(name=name, kind="vector", shape=(3,))
+        spec = DataSpec(name=name, kind="vector", shape=self.shape)
         return Data(spec=spec, points=points, log_density=log_density)
 
 

@@ -40,7 +40,8 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
         value=numbers(rows["value"]),
     ).dropna(subset=["epoch"])
     styles = strokes(metrics)
-    groups = [group for _, group in metrics.groupby(["dataset", "embedding"], sort=False)]
+    keys = ["dataset", "embedding"]
+    groups = [group for _, group in metrics.groupby(keys, sort=False, dropna=False)]
     columns = 2 if len(groups) in (2, 4) else 3
     figure, panels = panel_grid(len(groups), columns, 2.7)
     first: dict[str, Axes] = {}
@@ -48,7 +49,7 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     for position, (panel, group) in enumerate(zip(panels, groups, strict=True)):
         dataset = str(group["dataset"].iloc[0])
         shown = rows.loc[rows.index.intersection(group.index)]
-        if first.setdefault(dataset, panel) is not panel:
+        if shown["value"].notna().any() and first.setdefault(dataset, panel) is not panel:
             panel.sharey(first[dataset])
         panel.set_title(_title(_heading(metrics, group), shown, metric))
         _draw_panel(panel, shown, styles)
@@ -109,7 +110,7 @@ def _draw_published(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) 
     for dataset, variant in dict.fromkeys(zip(rows["dataset"], rows["variant"], strict=True)):
         curve = FRECHET_DISTANCE.get((dataset, variant), {})
         points = {epoch: value for epoch, value in curve.items() if epoch <= last}
-        if points:
+        if len(points) > 1:
             style = styles[variant]
             panel.plot(
                 list(points),

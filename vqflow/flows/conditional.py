@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -98,7 +98,7 @@ def build_flow(
         context: C, the width of the chart code.
         seed: Seed of the initial weights.
         shape: Channels, height and width where the latent space is that of images; for
-            classes that take it.
+            classes that take it by this name.
 
     Raises:
         ConfigError: If the class refuses its arguments, is not a conditional flow, needs
@@ -106,13 +106,14 @@ def build_flow(
     """
     component = dict(component)
     supplied: dict[str, Any] = {"features": features, "context": context}
-    if "shape" in signature(import_class(component["class"], place)).parameters:
-        if shape is None:
-            raise ConfigError(
-                f"{place}: {component['class']} takes images, but the data are vectors, or an "
-                "embedding leaves the flow fewer dimensions than there are pixels"
-            )
+    wanted = _shape_parameter(import_class(component["class"], place))
+    if wanted is not None and shape is not None:
         supplied["shape"] = tuple(shape)
+    elif wanted is not None and wanted.default is Parameter.empty:
+        raise ConfigError(
+            f"{place}: {component['class']} takes images, but the data are vectors, or an "
+            "embedding leaves the flow fewer dimensions than there are pixels"
+        )
     if isinstance(component.get("activation"), str):
         component["activation"] = _activation(component["activation"], place)
     with torch.random.fork_rng(devices=[]):
@@ -122,6 +123,13 @@ def build_flow(
         raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
     _check_base(flow, place, context)
     return ConditionalFlow(flow)
+
+
+def _shape_parameter(cls: Any) -> Parameter | None:
+    try:
+        return signature(cls).parameters.get("shape")
+    except (TypeError, ValueError):  # no class, or one that says nothing of its arguments
+        return None
 
 
 def _check_base(flow: Flow, place: str, context: int) -> None:

@@ -1,4 +1,4 @@
-"""The control that shows what a flow adds: none."""
+"""The control beside which one sees what a flow adds: a Gaussian in its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Gaussian(Flow):
     """A Gaussian with independent coordinates, whose means and scales depend on the code alone.
 
     On planes along principal axes it makes the model a mixture of Gaussians, one a chart,
-    each as wide along every axis as its points are.
+    with a learned width along every axis.
 
     Args:
         features: d, the dimension of the latent space.

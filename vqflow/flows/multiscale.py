@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,20 +17,22 @@ from zuko.transforms import (
 )
 
 _SQUEEZED = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""The pixels of a 2 x 2 block in the order of their channels: halves are diagonals."""
+"""The pixels of a 2 x 2 block in the order of their channels: each half is a diagonal."""
 
 
 class MultiScaleRealNVP(Flow):
     """The multi-scale architecture of Dinh et al. 2017 (section 3.6), conditional on the code.
 
     At each scale but the last: three couplings with checkerboard masks, a squeeze of 2 x 2
-    pixels into channels, three couplings with channel masks, after which half of the channels
-    is factored out. At the last: four couplings with checkerboard masks. Points stay flat,
-    (P, d): a squeeze names pixels anew and moves none, and what is factored out goes to the
-    noise as it is. There is no batch normalisation; couplings start as the identity.
+    pixels into channels, three couplings with channel masks (which part each block by rows,
+    so that they repeat no checkerboard), after which half of the channels, a diagonal of each
+    block, is factored out. At the last: four couplings with checkerboard masks. Points stay
+    flat, (P, d): a squeeze names pixels anew and moves none, and what is factored out goes to
+    the noise as it is. Simpler than the paper's: networks of one width at all scales, without
+    batch or weight normalisation; couplings start as the identity.
 
     Args:
-        features: d, which must be the number of pixels times channels.
+        features: d, the number of channels times height times width.
         context: C, the width of the chart code.
         shape: The images' channels, height and width; supplied where they are the data.
         scales: Number of scales, 1 or more.
@@ -38,7 +40,8 @@ class MultiScaleRealNVP(Flow):
         blocks: Residual blocks in each.
 
     Raises:
-        ValueError: If ``shape`` has not ``features`` pixels, or cannot be halved so often.
+        ValueError: If ``shape`` does not make ``features``, cannot be halved so often or ends
+            at a single pixel, or a number is out of its range.
     """
 
     def __init__(
@@ -53,17 +56,18 @@ class MultiScaleRealNVP(Flow):
     ) -> None:
         if len(shape) != 3 or math.prod(shape) != features:
             raise ValueError(
-                f"shape is {list(shape)}; allowed: channels, height and width of {features} pixels"
+                f"shape is {list(shape)}; allowed: channels, height and width that make {features}"
             )
         if min(scales, channels) < 1 or blocks < 0:
             raise ValueError(
                 f"scales, channels, blocks: got {scales}, {channels}, {blocks}; "
                 "allowed: 1 or more, 1 or more, 0 or more"
             )
-        if any(length % 2 ** (scales - 1) for length in shape[1:]):
+        smallest = 2 ** (scales - 1)
+        if any(length % smallest for length in shape[1:]) or math.prod(shape[1:]) == smallest**2:
             raise ValueError(
                 f"scales is {scales}; height and width {list(shape[1:])} cannot be halved "
-                f"{scales - 1} times"
+                f"{scales - 1} times to more than a pixel"
             )
         size = (context, channels, blocks)
         pixels = torch.arange(features).view(*shape)
@@ -75,7 +79,7 @@ class MultiScaleRealNVP(Flow):
             ]
             pixels = squeeze(pixels)
             layers += [
-                ConvolutionalCoupling(features, pixels, _half(pixels, turn), *size)
+                ConvolutionalCoupling(features, pixels, _rows(pixels, turn), *size)
                 for turn in range(3)
             ]
             pixels = pixels[: len(pixels) // 2]
@@ -90,7 +94,7 @@ class MultiScaleRealNVP(Flow):
 
 
 class ConvolutionalCoupling(LazyTransform):
-    """An affine coupling of some pixels of an image, read by a residual network.
+    """An affine coupling that changes some pixels of an image, as a network of the others says.
 
     Args:
         features: d.
@@ -101,7 +105,8 @@ class ConvolutionalCoupling(LazyTransform):
         blocks: Its residual blocks.
     """
 
-    mask: Tensor
+    kept: Tensor
+    changed: Tensor
     read: Tensor
     written: Tensor
     places: Tensor
@@ -120,7 +125,8 @@ class ConvolutionalCoupling(LazyTransform):
         cells, changes = pixels.flatten(), changed.flatten()
         mask = torch.ones(features, dtype=torch.bool)
         mask[cells[changes]] = False
-        self.register_buffer("mask", mask)
+        self.register_buffer("kept", mask.nonzero()[:, 0])
+        self.register_buffer("changed", (~mask).nonzero()[:, 0])
         self.register_buffer("places", (mask.cumsum(0) - 1)[cells[~changes]])
         self.register_buffer("read", (~changes).nonzero()[:, 0])
         self.register_buffer("written", changes.nonzero()[cells[changes].argsort(), 0])
@@ -133,17 +139,25 @@ class ConvolutionalCoupling(LazyTransform):
 
     def forward(self, c: Tensor | None = None) -> Transform:
         """Gives the coupling on charts with codes c (P, C)."""
-        return CouplingTransform(lambda x: self._affine(x, c), self.mask)
+        return _Coupling(lambda x: self._affine(x, c), self.kept, self.changed)
 
     def _affine(self, kept: Tensor, code: Tensor | None) -> Transform:
         flat = kept.new_zeros(len(kept), math.prod(self.shape))
         image = flat.index_copy(1, self.read, kept[:, self.places]).view(-1, *self.shape)
         hidden = self.enter(image)
-        if self.code is not None and code is not None:
+        if self.code is not None:
             hidden = hidden + self.code(code)[:, :, None, None]
         out = self.leave(nn.functional.relu(self.body(hidden)))
         shift, scale = out.flatten(2).unflatten(1, (2, -1)).flatten(2)[:, :, self.written].unbind(1)
         return DependentTransform(MonotonicAffineTransform(shift, scale), 1)
+
+
+class _Coupling(CouplingTransform):
+    """A coupling whose sides are known, so that the device is asked nothing."""
+
+    def __init__(self, meta: Callable[[Tensor], Transform], kept: Tensor, changed: Tensor) -> None:
+        Transform.__init__(self)
+        self.meta, self.idx_a, self.idx_b = meta, kept, changed
 
 
 class _Residual(nn.Module):
@@ -172,6 +186,8 @@ def _checkerboard(pixels: Tensor, turn: int) -> Tensor:
     return ((sums + turn) % 2 == 0).expand(pixels.shape)
 
 
-def _half(pixels: Tensor, turn: int) -> Tensor:
-    channel = torch.arange(len(pixels))[:, None, None]
-    return ((channel < len(pixels) // 2) == (turn % 2 == 0)).expand(pixels.shape)
+def _rows(pixels: Tensor, turn: int) -> Tensor:
+    """Marks the upper or the lower row of each block that was squeezed into channels."""
+    place = torch.arange(len(pixels)) // (len(pixels) // 4)
+    upper = torch.tensor([row == 0 for row, _ in _SQUEEZED])[place]
+    return (upper == (turn % 2 == 0))[:, None, None].expand(pixels.shape)
