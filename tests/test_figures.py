@@ -142,13 +142,14 @@ def history(seeds: int = 3) -> pd.DataFrame:
             "dataset": dataset,
             "variant": variant,
             "flow": flow,
+            "atlas": chart_atlas,
             "seed": seed,
             "epoch": epoch,
             "train_loss": 1 / epoch + seed,
             "validation_loss": 2 / epoch + seed**2,
         }
         for dataset in ("helix", "knotted")
-        for variant, (flow, _) in VARIANTS.items()
+        for variant, (flow, chart_atlas) in VARIANTS.items()
         for seed in range(seeds)
         for epoch in range(1, 30)
     ]

@@ -24,6 +24,7 @@ class LeakError(RuntimeError):
 
 
 _CHUNK_ELEMENTS = 2**20
+_POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
 _MAX_TRIES = 1000
 
 
@@ -275,7 +276,8 @@ class VQFlow(nn.Module):
             self._check_confinement()
         covering = None if support == "all" else self.atlas.pairs(x)
         width = self.atlas.charts if covering is None else covering.charts.shape[1]
-        size = max(1, self._pairs_per_chunk // width)
+        pairs = self._pairs_per_chunk * (_POINTS_A_CHART if covering is None else 1)
+        size = max(1, pairs // width)
         for start in range(0, len(x), size):
             part = x[start : start + size]
             table = self._all(len(part)) if covering is None else covering[start : start + size]

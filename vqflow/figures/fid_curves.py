@@ -43,7 +43,7 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     keys = ["dataset", "embedding"]
     groups = [group for _, group in metrics.groupby(keys, sort=False, dropna=False)]
     columns = 2 if len(groups) in (2, 4) else 3
-    figure, panels = panel_grid(len(groups), columns, 2.7)
+    figure, panels = panel_grid(len(groups), columns, 3.2)
     first: dict[str, Axes] = {}
     drawn = 0
     for position, (panel, group) in enumerate(zip(panels, groups, strict=True)):
@@ -99,6 +99,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
                 linewidth=0,
             )
     panel.set_xlim(left=0)
+    panel.set_ylim(bottom=0)
     panel.set_xlabel("epoch")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,7 @@ _NAMES = {
     "cef": "CEF",
     "fashion": "Fashion",
     "fid": "FID",
+    "gaussian": "Gaussian",
     "gf": "GF",
     "glow": "Glow",
     "kde": "KDE",
@@ -142,18 +143,16 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
     """Assigns colours and line styles: one hue per flow family, base lighter and dashed.
 
     Args:
-        table: Rows with the columns ``variant`` and ``flow``, and where there is
-            one ``atlas``; without it a variant named like its flow is the base.
+        table: Rows with the columns ``variant``, ``flow`` and ``atlas``.
 
     Returns:
         A stroke per variant, in the order of legends: by family, base first.
     """
-    columns = [name for name in ("variant", "flow", "atlas") if name in table.columns]
-    rows = table[columns].dropna(subset=["variant", "flow"]).drop_duplicates("variant")
+    rows = table[["variant", "flow", "atlas"]].dropna().drop_duplicates("variant")
     variants = [
         (
             _family(row["flow"]),
-            row.get("atlas", _assumed_atlas(row)) != SINGLE_CHART,
+            row["atlas"] != SINGLE_CHART,
             row["variant"] not in (row["flow"], f"vq-{row['flow']}"),
             row["variant"],
         )
@@ -174,10 +173,6 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
             base=not vq,
         )
     return result
-
-
-def _assumed_atlas(row: Mapping[Any, Any]) -> str:
-    return SINGLE_CHART if row["variant"] == row["flow"] else ""
 
 
 def _family(flow: str) -> str:

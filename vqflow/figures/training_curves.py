@@ -19,8 +19,8 @@ def draw(history: pd.DataFrame) -> Figure:
     """Draws both losses per variant: mean over seeds, validation with a min-max band.
 
     Args:
-        history: One row per epoch (dataset, variant, flow, seed, epoch, train_loss,
-            validation_loss, both negative log-likelihoods in nats; optionally atlas).
+        history: One row per epoch (dataset, variant, flow, atlas, seed, epoch, train_loss,
+            validation_loss, both negative log-likelihoods in nats).
 
     Raises:
         ValueError: If there are no rows.

@@ -318,7 +318,13 @@ def atlas_figure_params(wildcards):
 
 def training_keys():
     return [
-        (dataset, variant, SETTINGS[dataset, variant].flow_name, seed)
+        {
+            "dataset": dataset,
+            "variant": variant,
+            "flow": SETTINGS[dataset, variant].flow_name,
+            "atlas": SETTINGS[dataset, variant].atlas_name,
+            "seed": seed,
+        }
         for dataset, variant in figure_cells(
             "training_curves", CONFIG.selected_variants()
         )
@@ -328,8 +334,8 @@ def training_keys():
 
 def training_histories():
     return [
-        flow_file(dataset, variant, seed, "history.csv")
-        for dataset, variant, _, seed in training_keys()
+        flow_file(key["dataset"], key["variant"], key["seed"], "history.csv")
+        for key in training_keys()
     ]
 
 

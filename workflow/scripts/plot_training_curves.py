@@ -7,7 +7,7 @@ from vqflow.logs import read_stage, start_job
 start_job(snakemake.log[0])
 keys = read_stage(snakemake.params)
 history = pd.concat(
-    pd.read_csv(path).assign(dataset=dataset, variant=variant, flow=flow, seed=seed)
-    for (dataset, variant, flow, seed), path in zip(keys, snakemake.input.histories, strict=True)
+    pd.read_csv(path).assign(**key)
+    for key, path in zip(keys, snakemake.input.histories, strict=True)
 )
 save(training_curves.draw(history), snakemake.output.png, snakemake.output.pdf)
