@@ -76,8 +76,10 @@ def make_flow(flow: str, features: int, context: int, seed: int, **sizes: Any) -
 @torch.no_grad()
 def disturb(module: nn.Module) -> None:
     """Changes all weights, so that no layer is the identity that it may start as."""
+    generator = torch.Generator().manual_seed(0)
     for parameter in module.parameters():
-        parameter.mul_(1.5).add_(0.05 * torch.randn(parameter.shape))
+        noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+        parameter.mul_(1.5).add_(0.05 * noise)
 
 
 def make_model(
