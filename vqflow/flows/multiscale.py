@@ -134,8 +134,8 @@ class ConvolutionalCoupling(LazyTransform):
         self.code = nn.Linear(context, channels, bias=False) if context else None
         self.body = nn.Sequential(*(_Residual(channels) for _ in range(blocks)))
         self.leave = nn.Conv2d(channels, 2 * self.shape[0], 3, padding=1)
-        nn.init.zeros_(self.leave.weight)
-        nn.init.zeros_(self.leave.bias)  # type: ignore[arg-type]
+        for parameter in self.leave.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, c: Tensor | None = None) -> Transform:
         """Gives the coupling on charts with codes c (P, C)."""
