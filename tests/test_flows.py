@@ -12,6 +12,8 @@ from zuko.flows import MAF
 from vqflow.components import ConfigError
 from vqflow.flows import build_flow
 
+AFFINE = "zuko.transforms.MonotonicAffineTransform"
+
 
 @pytest.mark.parametrize("features", [3, 16])
 @pytest.mark.parametrize("context", [0, 3])
@@ -46,6 +48,15 @@ def test_initial_weights_depend_on_the_seed_alone(flow_name: str) -> None:
         ({"class": "math.pi"}, "flows.x: math.pi refuses"),
         ({"class": "zuko.flows.NCSF"}, "flows.x: the flow's base is .*not a standard normal"),
         ({"class": "zuko.flows.MAF", "activation": "Relu"}, "flows.x.activation: no 'Relu'"),
+        ({"class": "zuko.flows.MAF", "univariate": {"slope": 0.1}}, "flows.x.univariate: got {'sl"),
+        (
+            {"class": "zuko.flows.MAF", "univariate": {"class": AFFINE, "slop": 0.1}},
+            "flows.x: the flow fails on a point: .*'slop'",
+        ),
+        (
+            {"class": "zuko.flows.MAF", "univariate": {"class": "zuko.transforms.No"}},
+            "flows.x.univariate.class: no 'No'",
+        ),
         ({"class": "vqflow.flows.MultiScaleRealNVP"}, "flows.x: .*takes images, but the data are"),
     ],
 )
@@ -57,6 +68,25 @@ def test_wrong_entries_name_their_place(entry: dict[str, Any], message: str) -> 
 def test_activations_go_by_their_name() -> None:
     entry = {"class": "zuko.flows.MAF", "activation": "SiLU"}
     assert "SiLU" in repr(build_flow(entry, "flows.x", 3, 0, seed=0))
+
+
+@pytest.mark.parametrize("family", ["RealNVP", "MAF"])
+@pytest.mark.parametrize("slope", [0.1, 0.5])
+@torch.no_grad()
+def test_scales_of_affine_transformations_are_bounded_by_their_slope(
+    family: str, slope: float
+) -> None:
+    """Whatever the network says, no coordinate is stretched by more than 1 / slope."""
+    univariate = {"class": AFFINE, "slope": slope}
+    entry = {"class": f"zuko.flows.{family}", "transforms": 1, "univariate": univariate}
+    flow = build_flow(entry, "flows.x", 4, 0, seed=0).double()
+    for parameter in flow.parameters():
+        parameter.mul_(30)
+    u = torch.randn(500, 4, dtype=torch.float64)
+    jacobian = torch.func.vmap(torch.func.jacrev(flow.flow.transform.transforms[0]()))(u)
+    scales = jacobian.diagonal(dim1=1, dim2=2).abs()
+    assert scales.min() >= slope and scales.max() <= 1 / slope
+    assert scales.max() > 0.9 / slope
 
 
 class Pictures(MAF):

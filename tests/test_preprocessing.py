@@ -143,6 +143,29 @@ def test_constant_coordinates_get_scale_one(dtype: torch.dtype) -> None:
     assert y[:, 1].abs().max() < 1e-6 and torch.isfinite(ladj).all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(min_scale=st.floats(0, 3), seed=seeds)
+def test_no_scale_is_less_than_the_least(min_scale: float, seed: int) -> None:
+    """A stroke on a pixel that is nearly always black stays near, and the map a bijection."""
+    points = pixels(256, seed, n=5000)
+    points[:, 0] = 0
+    points[0, 0] = 255
+    plain = Preprocessing(images(256), logit=0.01).double()
+    floored = Preprocessing(images(256), logit=0.01, min_scale=min_scale).double()
+    for preprocessing in (plain, floored):
+        preprocessing.fit(points, seed=0)
+    expected = plain.standardise.scale.clamp_min(min_scale)
+    assert torch.equal(floored.standardise.scale, expected)
+    x = floored.dequantise(torch.from_numpy(points), torch.Generator().manual_seed(seed))
+    y, ladj = floored(x)
+    torch.testing.assert_close(floored.inverse(y), x, rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        ladj, plain(x)[1] - (expected / plain.standardise.scale).log().sum(), rtol=0, atol=1e-9
+    )
+    assert plain(x)[0][:, 0].max() > 50
+    assert min_scale < 1 or y[:, 0].max() < 10
+
+
 def test_no_standardisation_leaves_shift_zero_and_scale_one() -> None:
     preprocessing = Preprocessing(VECTORS, standardise=False)
     points = np.random.default_rng(0).standard_normal((10, FEATURES)) + 3

@@ -60,6 +60,9 @@ class Preprocess(_Strict):
         None, gt=0, lt=0.5, description="α of the logit of pixels in [0, 1); null: no logit."
     )
     standardise: bool = Field(True, description="Zero mean and unit variance per coordinate.")
+    min_scale: float = Field(
+        0.0, ge=0, description="Least standard deviation that a coordinate is divided by."
+    )
 
 
 class DatasetEntry(Component):

@@ -83,13 +83,21 @@ class Preprocessing(nn.Module):
         spec: What the data are.
         logit: α of :class:`Logit` for images; ``None`` for none.
         standardise: Whether :meth:`fit` sets shift and scale from the training split.
+        min_scale: Least scale of a coordinate. Pixels that are black in nearly all images have
+            a tiny standard deviation, by which an image with a stroke there would be put some
+            hundred units out.
 
     Raises:
-        ValueError: If a logit is asked for on data that are no images, or α is out of range.
+        ValueError: If a logit is asked for on data that are no images, α is out of range, or
+            the least scale is negative.
     """
 
     def __init__(
-        self, spec: DataSpec, logit: float | None = None, standardise: bool = True
+        self,
+        spec: DataSpec,
+        logit: float | None = None,
+        standardise: bool = True,
+        min_scale: float = 0.0,
     ) -> None:
         super().__init__()
         if logit is not None and spec.levels is None:
@@ -97,7 +105,10 @@ class Preprocessing(nn.Module):
                 f"preprocessing: logit is {logit} for data set '{spec.name}' of kind "
                 f"'{spec.kind}', allowed: null, or a data set of images"
             )
+        if min_scale < 0:
+            raise ValueError(f"preprocessing: min_scale is {min_scale}, allowed: 0 or more")
         self.levels = spec.levels
+        self.min_scale = min_scale
         self.logit = None if logit is None else Logit(logit)
         self.standardise = Standardise(spec.features)
         self.fits = standardise
@@ -105,7 +116,8 @@ class Preprocessing(nn.Module):
     def fit(self, points: Array, seed: int) -> None:
         """Sets shift and scale to the mean and standard deviation of the training split.
 
-        Images are dequantised first. Constant coordinates get scale 1.
+        Images are dequantised first. Constant coordinates get scale 1, and none less than
+        ``min_scale``.
 
         Args:
             points: The training split, (N, D) float64, or uint8 for images.
@@ -115,7 +127,7 @@ class Preprocessing(nn.Module):
             return
         shift, scale = self._moments(torch.as_tensor(points), torch.Generator().manual_seed(seed))
         self.standardise.shift.copy_(shift)
-        self.standardise.scale.copy_(scale)
+        self.standardise.scale.copy_(scale.clamp_min(self.min_scale))
 
     def _moments(self, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Gives the mean (D,) and standard deviation (D,) in float64, reading N by chunks."""
