@@ -63,6 +63,21 @@ def test_starts_as_the_identity_and_every_pixel_is_changed_later() -> None:
     assert changed.unique().tolist() == list(range(64))
 
 
+@torch.no_grad()
+def test_no_coupling_scales_a_pixel_by_more_than_ten() -> None:
+    flow = trained([1, 8, 8], 3, 3)
+    for parameter in flow.parameters():
+        parameter.mul_(5)
+    largest = []
+    for part in couplings(flow):
+        code = torch.randn(1, 3, dtype=torch.float64)
+        jacobian = torch.func.jacrev(part(code))(torch.randn(1, 64, dtype=torch.float64))
+        scales = jacobian.view(64, 64).diagonal().abs()
+        assert scales.min() >= 0.1 and scales.max() <= 10
+        largest.append(scales.max())
+    assert max(largest) > 5
+
+
 def partitions() -> list[tuple[set[int], set[int]]]:
     """The couplings of an 8 x 8 image at 3 scales, as sets of pixels changed and read.
 

@@ -20,6 +20,10 @@ _SQUEEZED = ((0, 0), (1, 1), (0, 1), (1, 0))
 """The pixels of a 2 x 2 block in the order of their channels: each half is a diagonal."""
 
 
+_SLOPE = 0.1
+"""A coupling scales a pixel by this and its inverse at most."""
+
+
 class MultiScaleRealNVP(Flow):
     """The multi-scale architecture of Dinh et al. 2017 (section 3.6), conditional on the code.
 
@@ -29,7 +33,8 @@ class MultiScaleRealNVP(Flow):
     block, is factored out. At the last: four couplings with checkerboard masks. Points stay
     flat, (P, d): a squeeze names pixels anew and moves none, and what is factored out goes to
     the noise as it is. Simpler than the paper's: networks of one width at all scales, without
-    batch or weight normalisation; couplings start as the identity.
+    batch or weight normalisation; couplings start as the identity, and scale a pixel by 0.1
+    and 10 at most.
 
     Args:
         features: d, the number of channels times height times width.
@@ -149,7 +154,7 @@ class ConvolutionalCoupling(LazyTransform):
             hidden = hidden + self.code(code)[:, :, None, None]
         out = self.leave(nn.functional.relu(self.body(hidden)))
         shift, scale = out.flatten(2).unflatten(1, (2, -1)).flatten(2)[:, :, self.written].unbind(1)
-        return DependentTransform(MonotonicAffineTransform(shift, scale), 1)
+        return DependentTransform(MonotonicAffineTransform(shift, scale, slope=_SLOPE), 1)
 
 
 class _Coupling(CouplingTransform):
