@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.models import IMAGE, TOY, data, model
 from benchmarks.timing import Row, compare
-from vqflow.config import Optimisation
+from vqflow.entries import Optimisation
 from vqflow.objectives import FlowTask
 from vqflow.optimiser import Optimiser
 

@@ -7,7 +7,7 @@ import torch
 from conftest import make_model, ring
 from torch import nn
 
-from vqflow.config import Optimisation
+from vqflow.entries import Optimisation
 from vqflow.optimiser import Optimiser
 
 

@@ -17,8 +17,8 @@ from conftest import ROOT, make_model, ring
 from torch import Tensor, nn
 
 from vqflow.atlas import KMeansAtlas
-from vqflow.config import Optimisation
 from vqflow.embeddings import Conformal
+from vqflow.entries import Optimisation
 from vqflow.flows import build_flow
 from vqflow.io import load_weights
 from vqflow.model import VQFlow
@@ -141,7 +141,7 @@ PROGRAM = """
     sys.path.insert(0, {tests!r})
     from pathlib import Path
     from conftest import make_model, ring
-    from vqflow.config import Optimisation
+    from vqflow.entries import Optimisation
     from vqflow.io import save_weights
     from vqflow.objectives import FlowTask
     from vqflow.training import Checkpoint, fit

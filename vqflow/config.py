@@ -1,4 +1,4 @@
-"""The configuration: what is allowed in it, and what it selects.
+"""The configuration: whether its entries fit together, and what it selects.
 
 Imports no torch, so that parsing the workflow stays fast.
 """
@@ -12,19 +12,22 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from vqflow.components import ConfigError
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
-
-FigureName = Literal[
-    "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
-]
-FIGURES: tuple[FigureName, ...] = get_args(FigureName)
+from vqflow.entries import (
+    AtlasEntry,
+    Benchmark,
+    Component,
+    DatasetEntry,
+    FigureName,
+    Name,
+    Strict,
+    Training,
+    Variant,
+)
 
 STAGE_VERSIONS = {
     "data": 2,
@@ -35,105 +38,6 @@ STAGE_VERSIONS = {
     "report": 1,
 }
 """Raise a stage's number when its algorithm changes, so that its results are made again."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class Component(BaseModel):
-    """A class by its import path, and its keyword arguments."""
-
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
-
-    class_: ImportPath = Field(alias="class", description="Import path of the class.")
-
-    def arguments(self) -> dict[str, Any]:
-        """Gives ``{"class": ..., **keyword arguments}`` for :func:`vqflow.components.build`."""
-        return {"class": self.class_, **(self.__pydantic_extra__ or {})}
-
-
-class Preprocess(_Strict):
-    """The bijection between data space and the space that the flow models."""
-
-    logit: float | None = Field(
-        None, gt=0, lt=0.5, description="α of the logit of pixels in [0, 1); null: no logit."
-    )
-    standardise: bool = Field(True, description="Zero mean and unit variance per coordinate.")
-    min_scale: float = Field(
-        0.0, ge=0, description="Least standard deviation that a coordinate is divided by."
-    )
-
-
-class DatasetEntry(Component):
-    """A data set: a class, its arguments, and the preprocessing of its points."""
-
-    preprocess: Preprocess = Field(default_factory=lambda: Preprocess.model_validate({}))
-
-
-class Optimisation(_Strict):
-    """The budget and the optimiser of one training."""
-
-    epochs: int = Field(ge=1, description="Most epochs to train.")
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0, description="Peak learning rate of Adam.")
-    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
-    clip_norm: float = Field(5.0, gt=0, description="Largest norm of the gradient.")
-    patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation."
-    )
-    threads: int = Field(1, ge=1, description="CPU threads of the job.")
-    device: Literal["cpu", "cuda"] = "cpu"
-
-
-class AtlasEntry(Component):
-    """An atlas: a class, its arguments, and the training of what it learns."""
-
-    training: Optimisation | None = Field(None, description="For atlases that are trained.")
-
-
-class Training(Optimisation):
-    """How a flow is trained, and what is drawn from it."""
-
-    objective: Literal["sampled", "covering"] = Field(
-        description="'sampled': one chart per point and step; 'covering': all that cover it."
-    )
-    reconstruction_weight: float = Field(
-        0.0,
-        ge=0,
-        description="Weight of the squared reconstruction error in the loss, where an "
-        "embedding raises the dimension.",
-    )
-    samples: int = Field(ge=1, description="Samples drawn from the model, per snapshot.")
-    snapshot_interval: int | None = Field(
-        None, ge=1, description="Epochs between two snapshots of samples; null: only at the end."
-    )
-    confinement_samples: int = Field(
-        ge=1, description="Draws per chart to estimate Z_k, the share that stays in U_k."
-    )
-
-
-class Variant(_Strict):
-    """One model of the benchmark: a flow on an atlas."""
-
-    flow: Name
-    atlas: Name
-    training: Name
-    embedding: Name = "identity"
-    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
-
-
-class Benchmark(_Strict):
-    """What to run: every variant on every data set, scored by every metric."""
-
-    datasets: list[Name] = Field(min_length=1)
-    variants: list[Name] = Field(min_length=1)
-    metrics: list[Name] = Field(min_length=1)
-    figures: list[FigureName] = Field(default_factory=list)
-    substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
-        default_factory=dict,
-        description="Entries to use in place of those that the variants name, here only.",
-    )
 
 
 @dataclass(frozen=True)
@@ -163,7 +67,7 @@ class Setting:
         }
 
 
-class Config(_Strict):
+class Config(Strict):
     """The whole configuration: a catalogue, and what to run of it."""
 
     run: Name = Field(description="Name of the run: results go to results/<run>/.")

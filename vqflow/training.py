@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vqflow.config import Optimisation
+from vqflow.entries import Optimisation
 from vqflow.io import load_weights, save_weights
 from vqflow.optimiser import Optimiser
 from vqflow.seeding import derive_seed

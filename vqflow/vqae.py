@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.atlas import Atlas, Prior, as_data_space
-from vqflow.config import Optimisation
 from vqflow.datasets.base import Data, DataSpec
+from vqflow.entries import Optimisation
 from vqflow.seeding import derive_seed
 from vqflow.training import Checkpoint, fit
 

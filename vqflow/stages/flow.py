@@ -14,8 +14,8 @@ import torch
 
 from vqflow.assembly import build_model, load_atlas, save_model
 from vqflow.atlas import as_data_space
-from vqflow.config import Training
 from vqflow.datasets.base import Array, Data
+from vqflow.entries import Training
 from vqflow.io import atomic_path, provenance, write_json
 from vqflow.metrics.base import NotFiniteError
 from vqflow.model import LeakError, VQFlow

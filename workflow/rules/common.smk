@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 from vqflow.components import ConfigError
-from vqflow.config import FIGURES, STAGE_VERSIONS, canonical, dump, parse_config
+from vqflow.config import STAGE_VERSIONS, canonical, dump, parse_config
+from vqflow.entries import FIGURES
 
 if "benchmarks" not in config:
     raise WorkflowError(
