@@ -7,6 +7,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/figure_cells.smk"
 
 
 report: "workflow/report/workflow.rst"
