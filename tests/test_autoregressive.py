@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from zuko.flows import BPF, NAF, SOSPF, UNAF
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.nn import MaskedLinear, MaskedMLP
-from zuko.transforms import MonotonicRQSTransform
+from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from vqflow.flows import invert_autoregressive
 from vqflow.flows.autoregressive import _Plan, _warn_once
@@ -82,6 +82,7 @@ def no_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         {"activation": partial(nn.ReLU, inplace=True)},
         {"activation": nn.Tanh, **SPLINE},
         {**SPLINE, "passes": 3},
+        {"univariate": partial(MonotonicAffineTransform, slope=0.3)},
     ],
     ids=str,
 )

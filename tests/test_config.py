@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from conftest import CATALOGUE, ROOT, RUNS
 
 from vqflow.components import ConfigError, build
-from vqflow.config import canonical, data_root, parse_config
+from vqflow.config import canonical, data_root, dump, parse_config
+from vqflow.flows import build_flow
 from vqflow.schema import PATH, schema_text
 
 
@@ -40,6 +42,24 @@ def test_shipped_runs_are_valid_and_named_like_their_file(path: Path) -> None:
     assert config.settings()
 
 
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_flows_of_shipped_runs_can_be_built(path: Path) -> None:
+    """With the run's own arguments, on images of 64 pixels."""
+    config = parse_config(merge(CATALOGUE, yaml.safe_load(path.read_text())))
+    entries = {setting.flow_name: dump(setting.flow) for setting in config.settings().values()}
+    for name, entry in entries.items():
+        flow = build_flow(entry, name, 64, 2, seed=0, shape=(1, 8, 8))
+        with torch.no_grad():
+            assert flow.log_prob(torch.zeros(2, 64), torch.zeros(2, 2)).isfinite().all()
+
+
+def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
+    datasets = parse_config(demo()).datasets
+    for name in ("digits", "mnist", "fashion_mnist"):
+        preprocess = datasets[name].preprocess
+        assert (preprocess.logit, preprocess.min_scale) == (0.01, 1.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -54,6 +74,14 @@ def test_shipped_runs_are_valid_and_named_like_their_file(path: Path) -> None:
         (
             {"training": {"toy": {"learning_rate": "1e-4"}}},
             "training.toy.learning_rate: '1e-4' is a string, not a number; write 0.0001",
+        ),
+        (
+            {"datasets": {"mnist": {"preprocess": {"min_scale": -1.0}}}},
+            "datasets.mnist.preprocess.min_scale: Input should be greater than or equal to 0",
+        ),
+        (
+            {"flows": {"maf": {"univariate": {"class": "a.B", "slope": "1e-1"}}}},
+            "flows.maf.univariate.slope: '1e-1' is a string, not a number; write 0.1",
         ),
         (
             {"flows": {"maf": {"slope": "1e-4"}}},

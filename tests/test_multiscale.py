@@ -63,9 +63,12 @@ def test_starts_as_the_identity_and_every_pixel_is_changed_later() -> None:
     assert changed.unique().tolist() == list(range(64))
 
 
+@pytest.mark.parametrize("slope", [0.1, 0.4])
 @torch.no_grad()
-def test_no_coupling_scales_a_pixel_by_more_than_ten() -> None:
-    flow = trained([1, 8, 8], 3, 3)
+def test_no_coupling_scales_a_pixel_by_more_than_its_slope(slope: float) -> None:
+    entry = {**SMALL, "slope": slope}
+    flow = build_flow(entry, "flows.x", 64, 3, seed=0, shape=[1, 8, 8]).double()
+    disturb(flow)
     for parameter in flow.parameters():
         parameter.mul_(5)
     largest = []
@@ -73,9 +76,9 @@ def test_no_coupling_scales_a_pixel_by_more_than_ten() -> None:
         code = torch.randn(1, 3, dtype=torch.float64)
         jacobian = torch.func.jacrev(part(code))(torch.randn(1, 64, dtype=torch.float64))
         scales = jacobian.view(64, 64).diagonal().abs()
-        assert scales.min() >= 0.1 and scales.max() <= 10
+        assert scales.min() >= slope and scales.max() <= 1 / slope
         largest.append(scales.max())
-    assert max(largest) > 5
+    assert max(largest) > 0.5 / slope
 
 
 def partitions() -> list[tuple[set[int], set[int]]]:
@@ -154,6 +157,7 @@ def test_halves_are_checkerboards_of_the_finer_image() -> None:
             r"scales is 4; .* cannot be halved 3 times to more than a pixel",
         ),
         ([1, 8, 8], {"scales": 0}, "scales, channels, blocks: got 0, 6, 1; allowed"),
+        ([1, 8, 8], {"slope": 1.0}, "slope is 1.0; allowed: between 0 and 1"),
         (None, {}, "takes images, but the data are vectors"),
     ],
 )

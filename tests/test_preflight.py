@@ -6,14 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from conftest import CATALOGUE
 from test_stages import PLANES, setting
+from zuko.transforms import MonotonicAffineTransform
 
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Data, Dataset
 from vqflow.metrics.base import Metric
 from vqflow.preflight import check
 from vqflow.stages.evaluate import build_metric
+
+AFFINE = "zuko.transforms.MonotonicAffineTransform"
+PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 1.0}}
 
 
 @pytest.mark.parametrize(
@@ -99,6 +104,46 @@ def test_preflight_builds_flows_for_images_at_their_size(
         return
     with pytest.raises(ConfigError, match=f"flows.realnvp-image: .*{message}"):
         check(selection)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"univariate": {"class": AFFINE, "slope": 0.1}}, None),
+        ({"univariate": {"class": AFFINE, "slop": 0.1}}, "TypeError: .*'slop'"),
+        ({"univariate": {"class": AFFINE, "slope": 0}}, "ValueError: .*; given: .*'slope': 0}"),
+        ({"univariate": AFFINE}, "TypeError: 'str' object is not callable; given: .*univariate"),
+        ({"univariate": {"slope": 0.1}}, "TypeError: 'dict' object is not callable; given"),
+        ({"univariate": {"class": "test_preflight.Lost"}}, "log p is not finite; given"),
+    ],
+    ids=str,
+)
+def test_preflight_tries_what_a_flow_calls_itself(
+    arguments: dict[str, Any], message: str | None
+) -> None:
+    chosen = {"variant": "vq-maf", **setting("vq-maf", flows={"maf": arguments})}
+    selection = {"settings": [chosen], "metrics": {}, "figures": {}}
+    if message is None:
+        assert "variants.vq-maf on helix" in check(selection)
+        return
+    with pytest.raises(ConfigError, match=f"^flows.maf: fails on points of 3 .*{message}"):
+        check(selection)
+
+
+class Lost(MonotonicAffineTransform):
+    """Gives no numbers."""
+
+    def log_abs_det_jacobian(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(x, torch.nan)
+
+
+def test_preflight_knows_a_least_scale_that_hides_the_pixels() -> None:
+    chosen = {"variant": "vq-maf", **setting("vq-maf", datasets={"helix": PIXELS})}
+    selection = {"settings": [chosen], "metrics": {}, "figures": {}}
+    with pytest.raises(ConfigError, match="datasets.helix.preprocess: .*min_scale is 1.0.*0 to 0"):
+        check(selection)
+    chosen["dataset"]["preprocess"]["logit"] = 0.01
+    assert "variants.vq-maf on helix" in check(selection)
 
 
 def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:

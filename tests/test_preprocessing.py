@@ -154,8 +154,10 @@ def test_no_scale_is_less_than_the_least(min_scale: float, seed: int) -> None:
     floored = Preprocessing(images(256), logit=0.01, min_scale=min_scale).double()
     for preprocessing in (plain, floored):
         preprocessing.fit(points, seed=0)
-    expected = plain.standardise.scale.clamp_min(min_scale)
-    assert torch.equal(floored.standardise.scale, expected)
+    expected = floored.standardise.scale
+    kept = plain.standardise.scale >= min_scale
+    assert torch.equal(expected[kept], plain.standardise.scale[kept])
+    assert (expected[~kept] == min_scale).all()
     x = floored.dequantise(torch.from_numpy(points), torch.Generator().manual_seed(seed))
     y, ladj = floored(x)
     torch.testing.assert_close(floored.inverse(y), x, rtol=0, atol=1e-12)
@@ -164,6 +166,32 @@ def test_no_scale_is_less_than_the_least(min_scale: float, seed: int) -> None:
     )
     assert plain(x)[0][:, 0].max() > 50
     assert min_scale < 1 or y[:, 0].max() < 10
+
+
+def test_least_scale_of_vectors_and_of_constant_coordinates() -> None:
+    points = 0.1 * np.random.default_rng(0).standard_normal((500, FEATURES))
+    points[:, 1] = 7
+    plain, floored = Preprocessing(VECTORS), Preprocessing(VECTORS, min_scale=2)
+    for preprocessing in (plain, floored):
+        preprocessing.fit(points, seed=0)
+    assert (plain.standardise.scale[[0, 2]] < 0.2).all()
+    assert (floored.standardise.scale == 2).all()
+    y = floored(floored.dequantise(torch.from_numpy(points)))[0]
+    assert y.std(0).max() < 0.1 and y.mean(0).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"min_scale": -0.1}, "min_scale is -0.1, allowed: 0 or more"),
+        ({"min_scale": 1.0}, "min_scale is 1.0 for pixels .* allowed without a logit: 0 to 0.5"),
+    ],
+)
+def test_wrong_least_scales_are_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Preprocessing(images(256), **arguments)
+    Preprocessing(images(256), standardise=False, min_scale=1.0)
+    Preprocessing(images(256), min_scale=0.5)
 
 
 def test_no_standardisation_leaves_shift_zero_and_scale_one() -> None:

@@ -15,6 +15,7 @@ from vqflow.assembly import build_atlas, build_model
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.metrics.base import Metric
+from vqflow.model import VQFlow
 from vqflow.stages.data import build_dataset
 from vqflow.stages.evaluate import build_metric
 
@@ -147,7 +148,24 @@ def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:
     atlas.set_charts(torch.zeros(charts, atlas.encode(x).shape[1]), x)
     model = build_model(setting, atlas, seed=0)
     with torch.no_grad():
+        _try_flow(setting["flow"], model)
         model.log_prob(x)
+
+
+def _try_flow(entry: Mapping[str, Any], model: VQFlow) -> None:
+    """What a flow calls itself shows its mistakes at the first points."""
+    code = model.atlas.standard_codes[:_CODES]
+    u = torch.zeros(len(code), model.embedding.latent_features)
+    try:
+        mistake = "" if model.flow.log_prob(u, code).isfinite().all() else "log p is not finite"
+    except Exception as error:
+        mistake = f"{type(error).__name__}: {error}"
+    if mistake:
+        given = {key: value for key, value in entry.items() if key != "name"}
+        raise ConfigError(
+            f"flows.{entry['name']}: fails on points of {u.shape[1]} dimensions: "
+            f"{mistake}; given: {given}"
+        )
 
 
 if __name__ == "__main__":

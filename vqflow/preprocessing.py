@@ -89,7 +89,7 @@ class Preprocessing(nn.Module):
 
     Raises:
         ValueError: If a logit is asked for on data that are no images, α is out of range, or
-            the least scale is negative.
+            the least scale is negative or hides every pixel's own.
     """
 
     def __init__(
@@ -107,6 +107,11 @@ class Preprocessing(nn.Module):
             )
         if min_scale < 0:
             raise ValueError(f"preprocessing: min_scale is {min_scale}, allowed: 0 or more")
+        if spec.levels is not None and logit is None and standardise and min_scale > 0.5:
+            raise ValueError(
+                f"preprocessing: min_scale is {min_scale} for pixels in [0, 1), whose standard "
+                "deviation is at most 0.5; allowed without a logit: 0 to 0.5"
+            )
         self.levels = spec.levels
         self.min_scale = min_scale
         self.logit = None if logit is None else Logit(logit)

@@ -20,10 +20,6 @@ _SQUEEZED = ((0, 0), (1, 1), (0, 1), (1, 0))
 """The pixels of a 2 x 2 block in the order of their channels: each half is a diagonal."""
 
 
-_SLOPE = 0.1
-"""A coupling scales a pixel by this and its inverse at most."""
-
-
 class MultiScaleRealNVP(Flow):
     """The multi-scale architecture of Dinh et al. 2017 (section 3.6), conditional on the code.
 
@@ -33,8 +29,8 @@ class MultiScaleRealNVP(Flow):
     block, is factored out. At the last: four couplings with checkerboard masks. Points stay
     flat, (P, d): a squeeze names pixels anew and moves none, and what is factored out goes to
     the noise as it is. Simpler than the paper's: networks of one width at all scales, without
-    batch or weight normalisation; couplings start as the identity, and scale a pixel by 0.1
-    and 10 at most.
+    batch or weight normalisation; couplings start as the identity, and their scales
+    are bounded.
 
     Args:
         features: d, the number of channels times height times width.
@@ -43,6 +39,7 @@ class MultiScaleRealNVP(Flow):
         scales: Number of scales, 1 or more.
         channels: Width of the convolutional networks.
         blocks: Residual blocks in each.
+        slope: A coupling scales a pixel by this at least, and by its inverse at most.
 
     Raises:
         ValueError: If ``shape`` does not make ``features``, cannot be halved so often or ends
@@ -58,6 +55,7 @@ class MultiScaleRealNVP(Flow):
         scales: int = 3,
         channels: int = 32,
         blocks: int = 2,
+        slope: float = 0.1,
     ) -> None:
         if len(shape) != 3 or math.prod(shape) != features:
             raise ValueError(
@@ -68,13 +66,15 @@ class MultiScaleRealNVP(Flow):
                 f"scales, channels, blocks: got {scales}, {channels}, {blocks}; "
                 "allowed: 1 or more, 1 or more, 0 or more"
             )
+        if not 0 < slope < 1:
+            raise ValueError(f"slope is {slope}; allowed: between 0 and 1")
         smallest = 2 ** (scales - 1)
         if any(length % smallest for length in shape[1:]) or math.prod(shape[1:]) == smallest**2:
             raise ValueError(
                 f"scales is {scales}; height and width {list(shape[1:])} cannot be halved "
                 f"{scales - 1} times to more than a pixel"
             )
-        size = (context, channels, blocks)
+        size = (context, channels, blocks, slope)
         pixels = torch.arange(features).view(*shape)
         layers: list[LazyTransform] = []
         for _ in range(scales - 1):
@@ -108,6 +108,7 @@ class ConvolutionalCoupling(LazyTransform):
         context: C, the width of the chart code.
         channels: Width of the network.
         blocks: Its residual blocks.
+        slope: Least scale, and the inverse of the largest.
     """
 
     kept: Tensor
@@ -124,8 +125,10 @@ class ConvolutionalCoupling(LazyTransform):
         context: int,
         channels: int,
         blocks: int,
+        slope: float,
     ) -> None:
         super().__init__()
+        self.slope = slope
         self.shape = tuple(pixels.shape)
         cells, changes = pixels.flatten(), changed.flatten()
         mask = torch.ones(features, dtype=torch.bool)
@@ -154,7 +157,7 @@ class ConvolutionalCoupling(LazyTransform):
             hidden = hidden + self.code(code)[:, :, None, None]
         out = self.leave(nn.functional.relu(self.body(hidden)))
         shift, scale = out.flatten(2).unflatten(1, (2, -1)).flatten(2)[:, :, self.written].unbind(1)
-        return DependentTransform(MonotonicAffineTransform(shift, scale, slope=_SLOPE), 1)
+        return DependentTransform(MonotonicAffineTransform(shift, scale, slope=self.slope), 1)
 
 
 class _Coupling(CouplingTransform):

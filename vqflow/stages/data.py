@@ -15,7 +15,10 @@ log = logging.getLogger(__name__)
 
 
 def build_dataset(entry: Mapping[str, Any]) -> Dataset:
-    """Builds a data set of the catalogue: ``{"name", "class", "preprocess", **arguments}``."""
+    """Builds a data set of the catalogue: ``{"name", "class", **arguments}``.
+
+    Its ``preprocess`` is the flows' business and is passed over.
+    """
     arguments = {key: value for key, value in entry.items() if key not in ("name", "preprocess")}
     dataset: Dataset = build(arguments, f"datasets.{entry['name']}")
     return dataset

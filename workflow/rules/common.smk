@@ -89,7 +89,10 @@ def preflight():
 
 
 def data_params(wildcards):
-    return stage("data", named(wildcards.dataset, CONFIG.datasets[wildcards.dataset]))
+    """The data set without its preprocessing, which the flows do."""
+    entry = named(wildcards.dataset, CONFIG.datasets[wildcards.dataset])
+    del entry["preprocess"]
+    return stage("data", entry)
 
 
 def atlas_entry(wildcards):

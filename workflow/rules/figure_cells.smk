@@ -1,3 +1,6 @@
+# What each figure shows, and the files that it reads; included after common.smk.
+
+
 def figure_files():
     """Every figure that the selected benchmarks ask for, as PNG and PDF."""
     families = CONFIG.families()
