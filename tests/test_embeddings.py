@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vqflow.atlas import Covering, KMeansAtlas, SingleChart
+from vqflow.atlas import KMeansAtlas, SingleChart
 from vqflow.components import ConfigError, build
+from vqflow.covering import Covering
 from vqflow.embeddings import Conformal, Embedding, Identity
 from vqflow.flows import build_flow
 from vqflow.model import VQFlow

@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 LAYERS = [
-    {"__init__", "seeding", "components", "io", "entries"},
+    {"__init__", "seeding", "components", "io", "entries", "covering"},
     {"config", "logs"},
     {"datasets", "optimiser"},
     {"preprocessing", "training"},

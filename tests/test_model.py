@@ -9,7 +9,8 @@ import pytest
 import torch
 from conftest import images, make_model, ring
 
-from vqflow.atlas import Covering, KMeansAtlas, SingleChart
+from vqflow.atlas import KMeansAtlas, SingleChart
+from vqflow.covering import Covering
 from vqflow.model import LeakError, VQFlow
 
 EXACT = {"rtol": 0, "atol": 1e-8}

@@ -7,7 +7,8 @@ import torch
 from conftest import ring
 from test_embeddings import EXACT, KINDS
 
-from vqflow.atlas import Covering, KMeansAtlas, SingleChart
+from vqflow.atlas import KMeansAtlas, SingleChart
+from vqflow.covering import Covering
 from vqflow.embeddings import Conformal
 
 

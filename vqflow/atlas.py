@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from vqflow.covering import Covering, consistent_prior
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
 from vqflow.training import Checkpoint
@@ -21,36 +21,6 @@ _MORE_CANDIDATES = 4
 _SEARCH_ELEMENTS = 2**20
 _ROUNDING = 32
 _COARSE_EPSILON = 2**-10  # of products in TF32, or in halves of float32
-_PRIOR_TOLERANCE = 1e-12
-_PRIOR_ITERATIONS = 2000
-
-
-@dataclass(frozen=True)
-class Covering:
-    """The pairs (point, chart that covers it), as rows padded to one width M.
-
-    Attributes:
-        charts: (N, M) chart numbers, nearest first; anything where ``mask`` is false.
-        mask: (N, M), true where ``charts`` holds a covering chart.
-    """
-
-    charts: Tensor
-    mask: Tensor
-
-    def __getitem__(self, rows: Tensor | slice) -> Covering:
-        return Covering(self.charts[rows], self.mask[rows])
-
-    def __len__(self) -> int:
-        return len(self.charts)
-
-    def pairs(self) -> tuple[Tensor, Tensor]:
-        """Gives the pairs as flat indices: rows (P,) and charts (P,)."""
-        rows, columns = self.mask.nonzero(as_tuple=True)
-        return rows, self.charts[rows, columns]
-
-    def to(self, device: torch.device) -> Covering:
-        """Moves both tables to a device."""
-        return Covering(self.charts.to(device), self.mask.to(device))
 
 
 class Atlas(nn.Module, ABC):
@@ -164,11 +134,7 @@ class Atlas(nn.Module, ABC):
                     table = self._among_candidates(code, candidates)
                     candidates *= 2
                 tables.append(table or self._among_all(code))
-        width = max(int(table.mask.sum(1).max()) for table in tables)
-        return Covering(
-            torch.cat([_fit_width(table.charts, width) for table in tables]),
-            torch.cat([_fit_width(table.mask, width) for table in tables]),
-        )
+        return Covering.join(tables)
 
     def _among_all(self, code: Tensor) -> Covering:
         """Gives the charts that cover points with codes (N, C), from all distances."""
@@ -220,10 +186,10 @@ class Atlas(nn.Module, ABC):
         if len(codes) < self.min_charts:
             raise ValueError(f"min_charts is {self.min_charts}, with {len(codes)} charts")
         self.codes = codes.to(self.shift)
-        counts = _count(self.pairs(x), len(codes))
+        counts = self.pairs(x).counts(len(codes))
         self.codes = self.codes[counts > 0]
         covering = self.pairs(x)
-        coverage = _count(covering, self.charts).double()
+        coverage = covering.counts(self.charts).double()
         prior = coverage / coverage.sum()
         if self.prior == "consistent":
             prior = consistent_prior(covering, prior)
@@ -240,38 +206,6 @@ class Atlas(nn.Module, ABC):
                 shape = state_dict[prefix + name].shape
                 setattr(self, name, getattr(self, name).new_zeros(shape))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-def consistent_prior(covering: Covering, prior: Tensor) -> Tensor:
-    """Iterates p_k <- mean over points of p̃_x(k) to its fixed point.
-
-    Args:
-        covering: The covering pairs of the training points.
-        prior: Where to start, (K,) float64.
-
-    Returns:
-        The fixed point (K,); it maximises the mean of log Σ_{k covers x} p_k, so that
-        the iteration (an EM algorithm) always converges.
-    """
-    rows, charts = covering.pairs()
-    for _ in range(_PRIOR_ITERATIONS):
-        joint = prior[charts]
-        total = joint.new_zeros(len(covering)).index_add_(0, rows, joint)
-        update = torch.zeros_like(prior).index_add_(0, charts, joint / total[rows])
-        update /= len(covering)
-        change = (update - prior).abs().max()
-        prior = update
-        if change < _PRIOR_TOLERANCE:
-            break
-    return prior
-
-
-def _count(covering: Covering, charts: int) -> Tensor:
-    return torch.bincount(covering.pairs()[1], minlength=charts)
-
-
-def _fit_width(table: Tensor, width: int) -> Tensor:
-    return nn.functional.pad(table, (0, width - table.shape[1]))  # a negative number cuts
 
 
 class SingleChart(Atlas):

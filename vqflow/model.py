@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import Atlas, Covering
+from vqflow.atlas import Atlas
+from vqflow.covering import Covering
 from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
 from vqflow.preprocessing import Preprocessing

@@ -8,7 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import Covering, as_data_space
+from vqflow.atlas import as_data_space
+from vqflow.covering import Covering
 from vqflow.datasets.base import Array, Data
 from vqflow.model import VQFlow
 from vqflow.seeding import derive_seed

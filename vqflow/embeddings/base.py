@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import Covering
+from vqflow.covering import Covering
 
 
 class Embedding(nn.Module, ABC):

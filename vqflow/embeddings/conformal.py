@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from vqflow.atlas import Covering
+from vqflow.covering import Covering
 from vqflow.embeddings.base import Embedding
 from vqflow.embeddings.per_chart import per_chart
 from vqflow.embeddings.principal_axes import principal_axes

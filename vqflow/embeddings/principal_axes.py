@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqflow.atlas import Covering
+from vqflow.covering import Covering
 
 _FLOOR = 1e-6
 
