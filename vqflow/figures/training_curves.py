@@ -66,7 +66,7 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
     panel.set_ylim(low, high)
     above = sum(int((values > high).sum()) for values in drawn)
     if above:
-        note(panel, f"{above} values above")
+        note(panel, f"{above} {'value' if above == 1 else 'values'} above")
 
 
 def robust_limits(values: np.ndarray) -> tuple[float, float]:
