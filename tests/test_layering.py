@@ -9,15 +9,15 @@ import pytest
 from conftest import ROOT
 
 LAYERS = [
-    {"__init__", "seeding", "components", "io", "entries", "covering"},
+    {"__init__", "seeding", "components", "io", "entries", "covering", "per_chart"},
     {"config", "logs"},
-    {"datasets", "optimiser"},
+    {"datasets", "optimiser", "frames"},
     {"preprocessing", "training"},
     {"atlas"},
-    {"vqae", "embeddings", "flows"},
+    {"vqae", "embeddings", "flows", "bases"},
     {"model"},
     {"objectives", "assembly"},
-    {"metrics"},
+    {"metrics", "choice"},
     {"tables"},
     {"rendering", "stages"},
     {"figures", "reporting", "preflight", "show", "schema"},

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqflow.embeddings.per_chart import per_chart
+from vqflow.per_chart import per_chart
 
 EXACT = {"rtol": 0, "atol": 1e-9}
 

@@ -49,7 +49,12 @@ def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) 
     folder.mkdir(parents=True, exist_ok=True)
     (data or ring(3, name="helix")).save(folder / "data.npz")
     chosen = setting(variant, **changes)
-    names = {"charts": "charts.npz", "history": "atlas.csv", "provenance": "atlas.json"}
+    names = {
+        "charts": "charts.npz",
+        "history": "atlas.csv",
+        "choice": "choice.csv",
+        "provenance": "atlas.json",
+    }
     atlas = {"atlas": folder / "atlas.pt", **{key: folder / name for key, name in names.items()}}
     atlas |= {"scratch": folder / "scratch-atlas"}
     fit_atlas(chosen["atlas"], folder / "data.npz", {0: atlas})

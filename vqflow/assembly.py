@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
-from vqflow.atlas import Atlas
+from vqflow.atlas import Atlas, as_data_space
+from vqflow.bases import Base
 from vqflow.components import ConfigError, build
-from vqflow.datasets.base import DataSpec
+from vqflow.datasets.base import Data, DataSpec
+from vqflow.embeddings import Embedding
 from vqflow.flows import build_flow
 from vqflow.io import load_weights, save_weights
 from vqflow.model import VQFlow
@@ -25,7 +27,9 @@ def build_atlas(entry: Resolved, spec: DataSpec) -> Atlas:
     """Builds an atlas of the catalogue, not fitted yet.
 
     Args:
-        entry: ``{"name", "class", **arguments}``; a ``training`` of null is left out.
+        entry: ``{"name", "class", **arguments}``; what is null is left out. Where ``charts``
+            is ``"auto"``, the numbers are to be chosen first
+            (:func:`vqflow.choice.candidates`).
         spec: What the data look like.
 
     Raises:
@@ -36,6 +40,7 @@ def build_atlas(entry: Resolved, spec: DataSpec) -> Atlas:
     atlas = build(arguments, place, spec=spec)
     if not isinstance(atlas, Atlas):
         raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.atlas.Atlas")
+    atlas.entry = dict(entry)
     return atlas
 
 
@@ -63,13 +68,7 @@ def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
         ConfigError: If a class refuses its arguments.
     """
     preprocessing = build_preprocessing(setting["dataset"], atlas.spec)
-    embedding_entry = _without_name(setting["embedding"])
-    embedding = build(
-        embedding_entry,
-        f"embeddings.{setting['embedding']['name']}",
-        features=atlas.spec.features,
-        charts=atlas.charts,
-    )
+    embedding = build_embedding(setting["embedding"], atlas)
     pixels = atlas.spec.kind == "image" and embedding.latent_features == atlas.spec.features
     flow = build_flow(
         _without_name(setting["flow"]),
@@ -79,12 +78,46 @@ def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
         seed=derive_seed("weights", setting["flow"]["name"], seed),
         shape=atlas.spec.shape if pixels else None,
     )
-    return VQFlow(preprocessing, atlas, embedding, flow).eval()
+    base = _build_base(setting["base"], embedding.latent_features, atlas.charts)
+    return VQFlow(preprocessing, atlas, embedding, flow, base).eval()
 
 
-def save_atlas(path: Path, atlas: Atlas, entry: Resolved) -> None:
+def build_embedding(entry: Resolved, atlas: Atlas) -> Embedding:
+    """Builds an embedding of the catalogue for the charts of a fitted atlas.
+
+    Raises:
+        ConfigError: If the class refuses its arguments or is not an :class:`Embedding`.
+    """
+    place = f"embeddings.{entry['name']}"
+    sizes = {"features": atlas.spec.features, "charts": atlas.charts}
+    embedding = build(_without_name(entry), place, **sizes)
+    if not isinstance(embedding, Embedding):
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.embeddings.Embedding")
+    return embedding
+
+
+def _build_base(entry: Resolved | None, features: int, charts: int) -> Base | None:
+    if entry is None:
+        return None
+    place = f"bases.{entry['name']}"
+    base = build(_without_name(entry), place, features=features, charts=charts)
+    if not isinstance(base, Base):
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.bases.Base")
+    return base
+
+
+def place_charts(model: VQFlow, data: Data) -> None:
+    """Starts embedding and base from the training split, with the charts of quantised points."""
+    generator = torch.Generator(model.device)
+    generator.manual_seed(derive_seed("dequantise", data.spec.name, "charts"))
+    points = torch.as_tensor(data.points["train"]).to(model.device)
+    covering = model.atlas.pairs(as_data_space(data, "train").to(model.device))
+    model.place_charts(model.preprocessing.dequantise(points, generator), covering)
+
+
+def save_atlas(path: Path, atlas: Atlas) -> None:
     """Saves a fitted atlas with the configuration it was built from."""
-    save_weights(path, {"config": json.dumps(dict(entry)), "state": atlas.state_dict()})
+    save_weights(path, {"config": json.dumps(atlas.entry), "state": atlas.state_dict()})
 
 
 def load_atlas(path: Path, spec: DataSpec) -> Atlas:
@@ -101,7 +134,7 @@ def save_model(path: Path, model: VQFlow, setting: Resolved, status: str) -> Non
     save_weights(
         path,
         {
-            "config": json.dumps(dict(setting)),
+            "config": json.dumps({**setting, "atlas": model.atlas.entry}),
             "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
             "status": status,
             "atlas": model.atlas.state_dict(),
@@ -126,6 +159,12 @@ def load_model(path: Path) -> tuple[VQFlow, str]:
 def count_parameters(module: torch.nn.Module) -> int:
     """Counts the parameters of a module, trained or frozen."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_numbers(model: VQFlow) -> int:
+    """Counts what is trained or fitted of a model, but for its atlas."""
+    base = 0 if model.base is None else model.base.fitted_numbers
+    return count_parameters(model.flow) + model.embedding.fitted_numbers + base
 
 
 def _without_name(entry: Resolved) -> dict[str, Any]:

@@ -44,6 +44,9 @@ class Atlas(nn.Module, ABC):
         ValueError: If an argument is out of range.
     """
 
+    entry: dict[str, Any]
+    """The entry of the catalogue that it was built from."""
+
     codes: Tensor
     standard_codes: Tensor
     log_prior: Tensor
@@ -64,6 +67,7 @@ class Atlas(nn.Module, ABC):
             raise ValueError(f"epsilon is {epsilon}; it must be 0 or more")
         if prior not in ("coverage", "consistent"):
             raise ValueError(f"prior is '{prior}'; allowed: 'coverage', 'consistent'")
+        self.entry = {}
         self.spec = spec
         self.min_charts = min_charts
         self.epsilon = epsilon
@@ -188,6 +192,13 @@ class Atlas(nn.Module, ABC):
         self.codes = codes.to(self.shift)
         counts = self.pairs(x).counts(len(codes))
         self.codes = self.codes[counts > 0]
+        self._set_prior(x)
+
+    def place_prior(self, data: Data) -> None:
+        """Sets the prior anew for the overlap as it is, and drops charts that cover nothing."""
+        self.set_charts(self.codes, as_data_space(data, "train"))
+
+    def _set_prior(self, x: Tensor) -> None:
         covering = self.pairs(x)
         coverage = covering.counts(self.charts).double()
         prior = coverage / coverage.sum()

@@ -31,8 +31,8 @@ from vqflow.entries import (
 
 STAGE_VERSIONS = {
     "data": 2,
-    "atlas": 2,
-    "flow": 2,
+    "atlas": 3,
+    "flow": 3,
     "reference": 1,
     "evaluate": 1,
     "report": 1,
@@ -49,22 +49,37 @@ class Setting:
     flow_name: str
     atlas_name: str
     embedding_name: str
+    base_name: str | None
     training_name: str
     dataset: DatasetEntry
     flow: Component
     atlas: AtlasEntry
     embedding: Component
+    base: Component | None
     training: Training
+    choice_embedding: Component | None
 
     def resolved(self) -> dict[str, Any]:
         """Gives plain values: all that the trained model depends on."""
         return {
             "dataset": {"name": self.dataset_name, **dump(self.dataset)},
             "flow": {"name": self.flow_name, **dump(self.flow)},
-            "atlas": {"name": self.atlas_name, **dump(self.atlas)},
+            "atlas": self.resolved_atlas(),
             "embedding": {"name": self.embedding_name, **dump(self.embedding)},
+            "base": {"name": self.base_name, **dump(self.base)} if self.base else None,
             "training": {"name": self.training_name, **dump(self.training)},
         }
+
+    def resolved_atlas(self) -> dict[str, Any]:
+        """Gives plain values: all that the atlas depends on, but for the data.
+
+        An atlas that chooses its charts depends on the space that it is scored in.
+        """
+        entry = {"name": self.atlas_name, **dump(self.atlas)}
+        if self.atlas.choice is not None and self.choice_embedding is not None:
+            embedding = {"name": self.atlas.choice.embedding, **dump(self.choice_embedding)}
+            entry["choice"] |= {"embedding": embedding, "preprocess": dump(self.dataset.preprocess)}
+        return entry
 
 
 class Config(Strict):
@@ -84,6 +99,7 @@ class Config(Strict):
     atlases: dict[Name, AtlasEntry]
     flows: dict[Name, Component]
     embeddings: dict[Name, Component]
+    bases: dict[Name, Component] = Field(default_factory=dict)
     training: dict[Name, Training]
     variants: dict[Name, Variant]
     metrics: dict[Name, Component]
@@ -97,6 +113,8 @@ class Config(Strict):
             self._check(f"{place}.atlas", "atlas", variant.atlas, self.atlases)
             self._check(f"{place}.training", "training", variant.training, self.training)
             self._check(f"{place}.embedding", "embedding", variant.embedding, self.embeddings)
+            if variant.base is not None:
+                self._check(f"{place}.base", "base", variant.base, self.bases)
             if variant.baseline is not None:
                 self._check(f"{place}.baseline", "variant", variant.baseline, self.variants)
                 if self.variants[variant.baseline].baseline is not None:
@@ -104,6 +122,10 @@ class Config(Strict):
                         f"{place}.baseline: '{variant.baseline}' has a baseline itself; "
                         "compare with a variant that has none"
                     )
+        for name, atlas in self.atlases.items():
+            if atlas.choice is not None:
+                place = f"atlases.{name}.choice.embedding"
+                self._check(place, "embedding", atlas.choice.embedding, self.embeddings)
         kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
@@ -132,7 +154,7 @@ class Config(Strict):
         for (dataset, variant), setting in settings.items():
             baseline = self.variants[variant].baseline
             other = settings.get((dataset, baseline or ""))
-            for field in ("flow", "training", "embedding"):
+            for field in ("flow", "training", "embedding", "base"):
                 ours, theirs = (getattr(s, f"{field}_name", None) for s in (setting, other))
                 if other is not None and ours != theirs:
                     raise ValueError(
@@ -159,18 +181,22 @@ class Config(Strict):
         flow = swap.get("flows", {}).get(entry.flow, entry.flow)
         atlas = swap.get("atlases", {}).get(entry.atlas, entry.atlas)
         training = swap.get("training", {}).get(entry.training, entry.training)
+        choice = self.atlases[atlas].choice
         return Setting(
             dataset_name=dataset,
             variant_name=variant,
             flow_name=flow,
             atlas_name=atlas,
             embedding_name=entry.embedding,
+            base_name=entry.base,
             training_name=training,
             dataset=self.datasets[dataset],
             flow=self.flows[flow],
             atlas=self.atlases[atlas],
             embedding=self.embeddings[entry.embedding],
+            base=None if entry.base is None else self.bases[entry.base],
             training=self.training[training],
+            choice_embedding=None if choice is None else self.embeddings[choice.embedding],
         )
 
     def settings(self) -> dict[tuple[str, str], Setting]:

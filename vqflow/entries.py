@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
@@ -66,10 +66,43 @@ class Optimisation(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
 
 
+class Choice(Strict):
+    """What the number of charts and their overlap are chosen from, for each trial."""
+
+    charts: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, description="Values of K.")
+    min_charts: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, description="Values of m; those above K are passed over."
+    )
+    epsilon: list[Annotated[float, Field(ge=0)]] = Field(min_length=1, description="Values of ε.")
+    embedding: Name = Field(
+        description="Embedding whose closed-form start, without a flow, is scored on the "
+        "validation split."
+    )
+
+
 class AtlasEntry(Component):
-    """An atlas: a class, its arguments, and the training of what it learns."""
+    """An atlas: a class, its arguments, the training of what it learns, and its choices."""
 
     training: Optimisation | None = Field(None, description="For atlases that are trained.")
+    choice: Choice | None = Field(
+        None, description="With charts: auto; min_charts and epsilon are then chosen too."
+    )
+
+    @model_validator(mode="after")
+    def _check_choice(self) -> AtlasEntry:
+        given = self.__pydantic_extra__ or {}
+        if (given.get("charts") == "auto") != (self.choice is not None):
+            raise ValueError("charts: auto and choice go together, the one needs the other")
+        if self.choice is not None:
+            twice = [name for name in ("min_charts", "epsilon") if name in given]
+            if twice:
+                raise ValueError(f"{twice[0]} stands beside choice, which chooses it")
+            if min(self.choice.min_charts) > min(self.choice.charts):
+                raise ValueError(
+                    f"choice.min_charts is {self.choice.min_charts}, with choice.charts "
+                    f"{self.choice.charts}: no least number of charts is at most each of these"
+                )
+        return self
 
 
 class Training(Optimisation):
@@ -100,6 +133,9 @@ class Variant(Strict):
     atlas: Name
     training: Name
     embedding: Name = "identity"
+    base: Name | None = Field(
+        None, description="What the flow's noise is distributed as; null: standard normal."
+    )
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.atlas import Atlas
+from vqflow.bases import Base
 from vqflow.covering import Covering
 from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
@@ -27,6 +28,7 @@ class LeakError(RuntimeError):
 _CHUNK_ELEMENTS = 2**20
 _POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
 _MAX_TRIES = 1000
+_PLACED = 8192
 
 
 class VQFlow(nn.Module):
@@ -47,6 +49,8 @@ class VQFlow(nn.Module):
         atlas: A fitted atlas of K charts with codes of width C.
         embedding: Map from latent space (d) to preprocessed space (D), chart by chart.
         flow: The conditional flow, context C.
+        base: What the flow's noise is distributed as, chart by chart; ``None`` for the
+            flow's own, the standard normal.
     """
 
     log_confinement: Tensor
@@ -58,12 +62,14 @@ class VQFlow(nn.Module):
         atlas: Atlas,
         embedding: Embedding,
         flow: ConditionalFlow,
+        base: Base | None = None,
     ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.atlas = atlas.requires_grad_(False)
         self.embedding = embedding
         self.flow = flow
+        self.base = base
         self.register_buffer("log_confinement", torch.full((atlas.charts,), torch.nan))
         self.register_buffer("confinement_error", torch.full((atlas.charts,), torch.nan))
 
@@ -74,14 +80,21 @@ class VQFlow(nn.Module):
 
     @torch.no_grad()
     def place_charts(self, x: Tensor, covering: Covering) -> None:
-        """Starts the embedding in closed form.
+        """Starts embedding and base in closed form, and with them the charts' weights.
 
         Args:
             x: Training points (N, D) as the flow sees them: images dequantised.
             covering: Their covering pairs.
         """
         y, _ = self.preprocessing(x)
-        self.embedding.fit(y, covering, self.atlas.log_prior)
+        log_weight = self.embedding.fit(y, covering, self.atlas.log_prior)
+        if log_weight is not None:
+            self.atlas.log_prior.copy_(log_weight)
+        if self.base is not None:
+            rows, charts = covering.pairs()
+            pairs = zip(rows.split(_PLACED), charts.split(_PLACED), strict=True)
+            w = torch.cat([self._to_base(y[row], chart) for row, chart in pairs])
+            self.base.fit(w, rows, charts, self.atlas.log_prior)
 
     def reconstruct(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives the nearest points (P, D), as far as charts tell, on the images of charts (P,)."""
@@ -98,7 +111,14 @@ class VQFlow(nn.Module):
 
     def latent_log_prob(self, u: Tensor, log_volume: Tensor, charts: Tensor) -> Tensor:
         """Gives log p(y|k) (P,) from what :meth:`Embedding.log_volume` gave of y."""
-        return self.flow.log_prob(u, self.atlas.standard_codes[charts]) + log_volume
+        return self._flow_log_prob(u, charts) + log_volume
+
+    def _flow_log_prob(self, u: Tensor, charts: Tensor) -> Tensor:
+        code = self.atlas.standard_codes[charts]
+        if self.base is None:
+            return self.flow.log_prob(u, code)
+        w, ladj = self.flow.call_and_ladj(u, code)
+        return self.base.log_prob(w, charts) + ladj
 
     def chart_manifold_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives the density (P,) of the projections of y (P, D) on the charts' images.
@@ -106,7 +126,7 @@ class VQFlow(nn.Module):
         log q(f_k(u)) - d log λ (paper, section 3.3), with respect to the image's own volume.
         """
         u = self.embedding.project(y, charts)
-        log_prob = self.flow.log_prob(u, self.atlas.standard_codes[charts])
+        log_prob = self._flow_log_prob(u, charts)
         return log_prob - u.shape[1] * self.embedding.log_scale(u, charts)
 
     def log_joint(self, y: Tensor, covering: Covering, of_charts: ChartLogProb) -> Tensor:
@@ -196,8 +216,12 @@ class VQFlow(nn.Module):
 
     def to_data(self, z: Tensor, charts: Tensor) -> Tensor:
         """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D)."""
-        u = self.flow.to_latent(z, self.atlas.standard_codes[charts])
+        u = self._to_latent(z, charts)
         return self.preprocessing.inverse(self.embedding.embed(u, charts))
+
+    def _to_latent(self, z: Tensor, charts: Tensor) -> Tensor:
+        w = z if self.base is None else self.base.from_noise(z, charts)
+        return self.flow.to_latent(w, self.atlas.standard_codes[charts])
 
     @torch.no_grad()
     def sample(
@@ -292,9 +316,13 @@ class VQFlow(nn.Module):
         charts = torch.arange(self.atlas.charts, device=self.device).expand(n, -1)
         return Covering(charts, torch.ones_like(charts, dtype=torch.bool))
 
-    def _to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
+    def _to_base(self, y: Tensor, charts: Tensor) -> Tensor:
         u = self.embedding.project(y, charts)
         return self.flow.to_noise(u, self.atlas.standard_codes[charts])
+
+    def _to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
+        w = self._to_base(y, charts)
+        return w if self.base is None else self.base.to_noise(w, charts)
 
     def _draw(
         self, charts: Tensor, generator: torch.Generator | None, residual: bool = True
@@ -308,7 +336,7 @@ class VQFlow(nn.Module):
                 dtype=self.atlas.log_prior.dtype,
                 device=self.device,
             )
-            u = self.flow.to_latent(z, self.atlas.standard_codes[part])
+            u = self._to_latent(z, part)
             if residual:
                 y = self.embedding.sample(u, part, generator)
             else:

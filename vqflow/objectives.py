@@ -55,11 +55,12 @@ class FlowTask:
         reconstruction: float = 0.0,
     ) -> None:
         self.model = model
-        self.module: nn.Module = nn.ModuleList([model.flow, model.embedding])
+        parts = [model.flow, model.embedding, model.base]
+        self.module: nn.Module = nn.ModuleList([part for part in parts if part is not None])
         self.end_epoch = end_epoch
         self._weight = reconstruction
         trained = any(parameter.requires_grad for parameter in model.embedding.parameters())
-        self._project_first = model.raises_dimension and not trained
+        self._project_first = model.embedding.moves and not trained
         self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
         self._train_pairs = self._pairs(data, "train")

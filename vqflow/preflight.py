@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from vqflow.assembly import build_atlas, build_model
+from vqflow.choice import candidates
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.metrics.base import Metric
@@ -141,7 +142,7 @@ def _figure(figure: str, kinds: Mapping[str, str]) -> None:
 
 
 def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:
-    atlas = build_atlas(setting["atlas"], spec)
+    atlas = build_atlas(next(candidates(setting["atlas"])), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(_CODES, spec.features, generator=torch.Generator().manual_seed(0))
     charts = max(_CODES, atlas.min_charts)

@@ -2,5 +2,6 @@
 
 from vqflow.embeddings.base import Embedding, Identity
 from vqflow.embeddings.conformal import Conformal
+from vqflow.embeddings.frames import Frames
 
-__all__ = ["Conformal", "Embedding", "Identity"]
+__all__ = ["Conformal", "Embedding", "Frames", "Identity"]

@@ -21,10 +21,12 @@ class Embedding(nn.Module, ABC):
     Attributes:
         features: D, the dimension of the (preprocessed) data.
         latent_features: d.
+        moves: Whether charts have coordinates of their own, or keep the data's.
     """
 
     features: int
     latent_features: int
+    moves: bool = True
 
     @abstractmethod
     def embed(self, u: Tensor, charts: Tensor) -> Tensor:
@@ -36,7 +38,10 @@ class Embedding(nn.Module, ABC):
 
     @abstractmethod
     def log_scale(self, u: Tensor, charts: Tensor) -> Tensor:
-        """Gives log λ (P,) of the conformal map at u (P, d)."""
+        """Gives log λ (P,) at u (P, d): half the d-th part of log det JᵀJ.
+
+        Of a conformal map that is the logarithm of its scale.
+        """
 
     @abstractmethod
     def log_volume(self, x: Tensor, charts: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,8 +52,14 @@ class Embedding(nn.Module, ABC):
             residual less the log-determinant of the bijection (u, v) -> x.
         """
 
-    def fit(self, y: Tensor, covering: Covering, log_prior: Tensor) -> None:
-        """Places the charts by the training points y (N, D); nothing to do by default."""
+    def fit(self, y: Tensor, covering: Covering, log_prior: Tensor) -> Tensor | None:
+        """Places the charts by the training points y (N, D); nothing to do by default.
+
+        Returns:
+            The logarithms of the charts' weights (K,), where the placement has some of its own
+            that are to take the prior's place.
+        """
+        return None
 
     def sample(self, u: Tensor, charts: Tensor, generator: torch.Generator | None) -> Tensor:
         """Draws x (P, D) given u (P, d): the image, and the residual around it."""
@@ -67,6 +78,8 @@ class Identity(Embedding):
         features: D, the dimension of the (preprocessed) data.
         charts: K; not needed.
     """
+
+    moves = False
 
     def __init__(self, features: int, charts: int = 1) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from vqflow.covering import Covering
 from vqflow.embeddings.base import Embedding
-from vqflow.embeddings.per_chart import per_chart
+from vqflow.per_chart import per_chart
 from vqflow.embeddings.principal_axes import principal_axes
 
 _NEXT_TO_POLE = 1e-12

@@ -6,7 +6,7 @@ validation of ``torch.distributions`` off for the whole process.
 
 from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.conditional import ConditionalFlow, build_flow
-from vqflow.flows.gaussian import Gaussian
+from vqflow.flows.gaussian import Gaussian, unchanged
 from vqflow.flows.multiscale import MultiScaleRealNVP
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "MultiScaleRealNVP",
     "build_flow",
     "invert_autoregressive",
+    "unchanged",
 ]

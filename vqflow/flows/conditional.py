@@ -49,6 +49,13 @@ class ConditionalFlow(nn.Module):
         constant = 0.5 * u.shape[1] * math.log(2 * math.pi)
         return ladj - 0.5 * z.square().sum(1) - constant
 
+    def call_and_ladj(self, u: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps u (P, d) to noise (P, d), with ladj (P,)."""
+        if self._plain:
+            return call_and_ladj(self.flow.transform, u, _context(code))
+        z, ladj = self.flow(_context(code)).transform.call_and_ladj(u)
+        return z, ladj
+
     def to_noise(self, u: Tensor, code: Tensor) -> Tensor:
         """Maps u (P, d) to noise z (P, d)."""
         z: Tensor = self.flow(_context(code)).transform(u)

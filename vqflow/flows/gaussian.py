@@ -9,6 +9,15 @@ from zuko.distributions import DiagNormal
 from zuko.flows.gaussianization import ElementWiseTransform
 from zuko.lazy import Flow, UnconditionalDistribution
 
+from vqflow.flows.conditional import ConditionalFlow
+
+
+def unchanged(features: int) -> ConditionalFlow:
+    """Gives the flow of d dimensions without any layer: data as they are, as standard normal."""
+    zeros, ones = torch.zeros(features), torch.ones(features)
+    base = UnconditionalDistribution(DiagNormal, zeros, ones, buffer=True)
+    return ConditionalFlow(Flow([], base))
+
 
 class Gaussian(Flow):
     """A Gaussian with independent coordinates, whose means and scales depend on the code alone.

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.assembly import build_atlas, save_atlas
+from vqflow import choice
+from vqflow.assembly import save_atlas
 from vqflow.atlas import Atlas, as_data_space
 from vqflow.datasets.base import Array, Data
 from vqflow.io import atomic_path, provenance, write_json
@@ -25,8 +26,9 @@ def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, P
         entry: The atlas' entry of the catalogue.
         data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
         trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
-            chart in data space, for figures), ``history`` and ``provenance``, and
-            ``scratch``, the folder of the rolling checkpoint; removed on success.
+            chart in data space, for figures), ``history``, ``choice`` (what the charts were
+            chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
+            checkpoint; removed on success.
     """
     settings = entry.get("training") or {}
     use(settings.get("threads", 1), settings.get("device", "cpu"))
@@ -37,17 +39,17 @@ def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, P
 def _fit(
     entry: Entry, data: Data, data_identity: str, seed: int, paths: Mapping[str, Path]
 ) -> None:
-    atlas = build_atlas(entry, data.spec)
     checkpoint = checkpoint_in(paths["scratch"], "atlas", [dict(entry), seed, data_identity])
     started = time.monotonic()
-    history = atlas.fit(data, seed, checkpoint)
+    fitted = choice.fit_atlas(entry, data, seed, checkpoint)
+    atlas, history = fitted.atlas, fitted.history
     seconds = round(time.monotonic() - started, 3)
-    atlas.eval()
-    save_atlas(paths["atlas"], atlas, entry)
+    save_atlas(paths["atlas"], atlas)
     with atomic_path(paths["charts"]) as temporary:
         np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
     write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), paths["history"])
-    facts = provenance(stage="atlas", config=dict(entry), seed=seed, training_seconds=seconds)
+    write_csv(pd.DataFrame(fitted.scores, columns=list(choice.COLUMNS)), paths["choice"])
+    facts = provenance(stage="atlas", config=atlas.entry, seed=seed, training_seconds=seconds)
     write_json(paths["provenance"], facts)
 
 

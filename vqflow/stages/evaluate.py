@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from vqflow import tables
-from vqflow.assembly import count_parameters, load_model
+from vqflow.assembly import count_numbers, count_parameters, load_model
 from vqflow.components import build
 from vqflow.datasets.base import Array, Data
 from vqflow.io import atomic_path
@@ -79,7 +79,7 @@ def evaluate(
             "embedding": setting["embedding"]["name"],
             "seed": seed,
             "status": status,
-            "parameters": count_parameters(model.flow) + model.embedding.fitted_numbers,
+            "parameters": count_numbers(model),
             "atlas_parameters": count_parameters(model.atlas),
         }
         run = TrainedRun(

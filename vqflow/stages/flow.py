@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.assembly import build_model, load_atlas, save_model
-from vqflow.atlas import as_data_space
+from vqflow.assembly import build_model, load_atlas, place_charts, save_model
 from vqflow.datasets.base import Array, Data
 from vqflow.entries import Training
 from vqflow.io import atomic_path, provenance, write_json
@@ -52,7 +51,7 @@ def _train(
     model = build_model(setting, load_atlas(paths["atlas"], data.spec), seed)
     model.preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
     model.to(settings["device"])
-    _place_charts(model, data)
+    place_charts(model, data)
     facts = [dict(setting), seed, data_identity, digest(paths["atlas"])]
     checkpoint = checkpoint_in(paths["scratch"], "flow", facts)
     snapshots = checkpoint.path.parent / "snapshots"
@@ -96,15 +95,6 @@ def _train(
         np.savez_compressed(temporary, allow_pickle=False, **samples)
     write_csv(pd.DataFrame(outcome.history), paths["history"])
     write_json(paths["provenance"], _flow_provenance(setting, seed, outcome))
-
-
-def _place_charts(model: VQFlow, data: Data) -> None:
-    """Starts the embedding from the training split, with the charts of the quantised points."""
-    generator = torch.Generator(model.device)
-    generator.manual_seed(derive_seed("dequantise", data.spec.name, "charts"))
-    points = torch.as_tensor(data.points["train"]).to(model.device)
-    covering = model.atlas.pairs(as_data_space(data, "train").to(model.device))
-    model.place_charts(model.preprocessing.dequantise(points, generator), covering)
 
 
 def draw_samples(

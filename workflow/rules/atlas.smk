@@ -6,6 +6,7 @@ rule fit_atlas:
         atlas=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "atlas.pt")),
         charts=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "charts.npz")),
         history=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "history.csv")),
+        choice=of_trials(atlas_file("{dataset}", "{atlas}", "{seed}", "choice.csv")),
         provenance=of_trials(
             atlas_file("{dataset}", "{atlas}", "{seed}", "provenance.json")
         ),

@@ -20,7 +20,7 @@ RUN = f"results/{CONFIG.run}"
 LOGS = f"{RUN}/logs"
 BENCHMARKS = f"{RUN}/benchmarks"
 SETTINGS = CONFIG.settings()
-ATLASES = {(s.dataset_name, s.atlas_name): s.atlas for s in SETTINGS.values()}
+ATLASES = {(s.dataset_name, s.atlas_name): s for s in SETTINGS.values()}
 
 
 def one_of(names):
@@ -96,11 +96,12 @@ def data_params(wildcards):
 
 
 def atlas_entry(wildcards):
-    return ATLASES[wildcards.dataset, wildcards.atlas]
+    return ATLASES[wildcards.dataset, wildcards.atlas].atlas
 
 
 def atlas_params(wildcards):
-    return stage("atlas", named(wildcards.atlas, atlas_entry(wildcards)))
+    chosen = ATLASES[wildcards.dataset, wildcards.atlas]
+    return stage("atlas", chosen.resolved_atlas())
 
 
 def atlas_threads(wildcards):

@@ -1,0 +1,137 @@
+"""Choosing the number of charts and their overlap, on validation data and without a flow."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from vqflow.assembly import build_atlas, build_embedding, build_preprocessing, place_charts
+from vqflow.atlas import Atlas
+from vqflow.datasets.base import Data
+from vqflow.flows import unchanged
+from vqflow.model import VQFlow
+from vqflow.seeding import derive_seed
+from vqflow.training import Checkpoint
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("charts", "min_charts", "epsilon", "kept_charts", "validation_log_likelihood", "chosen")
+
+
+def candidates(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Gives an atlas' entries with K, m and ε for each that may be chosen; itself if none.
+
+    Those of equal K follow one another, the first with the least m.
+    """
+    choice = entry.get("choice")
+    if choice is None:
+        yield dict(entry)
+        return
+    fixed = {key: value for key, value in entry.items() if key != "choice"}
+    overlaps = list(itertools.product(sorted(choice["min_charts"]), choice["epsilon"]))
+    for charts, (min_charts, epsilon) in itertools.product(choice["charts"], overlaps):
+        if min_charts <= charts:
+            yield {**fixed, "charts": charts, "min_charts": min_charts, "epsilon": epsilon}
+
+
+@dataclass(frozen=True)
+class FittedAtlas:
+    """A fitted atlas, and how it came about.
+
+    Attributes:
+        atlas: The atlas.
+        history: Its training, one row per epoch.
+        scores: What it was chosen among, one row of ``COLUMNS`` each; empty without a choice.
+    """
+
+    atlas: Atlas
+    history: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+
+
+def fit_atlas(
+    entry: Mapping[str, Any], data: Data, seed: int, checkpoint: Checkpoint | None = None
+) -> FittedAtlas:
+    """Fits an atlas, after choosing its charts where the entry leaves that open.
+
+    Each candidate is scored by the mean log-likelihood of the validation split, over all
+    charts, under the embedding's closed-form start with a standard normal in place of the
+    flow. Centres are placed once for each K; no flow is trained.
+
+    Args:
+        entry: A resolved atlas (:meth:`vqflow.config.Setting.resolved_atlas`).
+        data: The data set; the test split is not read.
+        seed: The trial's seed.
+        checkpoint: Where a training in progress is kept.
+    """
+    if entry.get("choice") is None:
+        atlas = build_atlas(entry, data.spec)
+        history = atlas.fit(data, seed, checkpoint)
+        return FittedAtlas(atlas.eval(), history, [])
+    best: FittedAtlas | None = None
+    scores: list[dict[str, Any]] = []
+    for charts, group in itertools.groupby(candidates(entry), lambda each: each["charts"]):
+        fitted, history = None, []
+        for each in group:
+            atlas = build_atlas(each, data.spec)
+            if fitted is None:
+                history = atlas.fit(data, seed, _apart(checkpoint, charts))
+                fitted = atlas.eval()
+            else:
+                atlas = _with_overlap(fitted, each, data)
+            score = _score(entry["choice"], atlas, data)
+            row = dict(zip(COLUMNS, (*_numbers(each), atlas.charts, score, False), strict=True))
+            log.info("%s: %s", entry["name"], row)
+            if best is None or score > max(each["validation_log_likelihood"] for each in scores):
+                best = FittedAtlas(atlas, history, scores)
+            scores.append(row)
+    assert best is not None
+    for row in scores:
+        row["chosen"] = tuple(row[name] for name in COLUMNS[:3]) == _numbers(best.atlas.entry)
+    return best
+
+
+def _numbers(entry: Mapping[str, Any]) -> tuple[int, int, float]:
+    return entry["charts"], entry["min_charts"], entry["epsilon"]
+
+
+def _apart(checkpoint: Checkpoint | None, charts: int) -> Checkpoint | None:
+    """Gives the trainings of different K checkpoints of their own."""
+    if checkpoint is None:
+        return None
+    path = checkpoint.path.with_name(f"{checkpoint.path.stem}-{charts}{checkpoint.path.suffix}")
+    return replace(checkpoint, path=path, fingerprint=f"{checkpoint.fingerprint}-{charts}")
+
+
+def _with_overlap(fitted: Atlas, entry: Mapping[str, Any], data: Data) -> Atlas:
+    """Gives the same centres with another m and ε."""
+    atlas = build_atlas(entry, data.spec)
+    atlas.load_state_dict(fitted.state_dict())
+    atlas.eval().requires_grad_(False)
+    atlas.place_prior(data)
+    return atlas
+
+
+@torch.no_grad()
+def _score(choice: Mapping[str, Any], atlas: Atlas, data: Data) -> float:
+    """Gives the mean log p of the validation split, in nats, without a flow."""
+    name = data.spec.name
+    own_prior = atlas.log_prior
+    preprocessing = build_preprocessing({"name": name, **choice}, data.spec)
+    preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
+    embedding = build_embedding(choice["embedding"], atlas)
+    flow = unchanged(embedding.latent_features)
+    model = VQFlow(preprocessing, atlas, embedding, flow).eval()
+    atlas.log_prior = own_prior.clone()
+    place_charts(model, data)
+    generator = torch.Generator().manual_seed(derive_seed("dequantise", name, "validation"))
+    points = torch.as_tensor(data.points["validation"])
+    x = preprocessing.dequantise(points, generator)
+    score = model.log_prob(x, "covering").double().mean()
+    atlas.log_prior = own_prior
+    return float(score)
