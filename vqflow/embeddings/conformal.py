@@ -10,8 +10,8 @@ from torch.nn.utils import parametrizations, parametrize
 
 from vqflow.covering import Covering
 from vqflow.embeddings.base import Embedding
-from vqflow.per_chart import per_chart
 from vqflow.embeddings.principal_axes import principal_axes
+from vqflow.per_chart import per_chart
 
 _NEXT_TO_POLE = 1e-12
 

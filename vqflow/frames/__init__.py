@@ -54,9 +54,7 @@ def build_frame(
         ValueError: If an argument does not suit the covariance or is out of range.
     """
     if covariance not in ("full", "diagonal", "low_rank"):
-        raise ValueError(
-            f"covariance is '{covariance}'; allowed: 'full', 'diagonal', 'low_rank'"
-        )
+        raise ValueError(f"covariance is '{covariance}'; allowed: 'full', 'diagonal', 'low_rank'")
     if shrinkage is not None and shrinkage < 0:
         raise ValueError(f"shrinkage is {shrinkage}; allowed: 0 or more points")
     if bend and covariance != "full":

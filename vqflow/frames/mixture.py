@@ -11,7 +11,6 @@ from torch import Tensor
 
 from vqflow.frames.base import Frame
 
-
 _BENT_ROUNDS = 3
 
 

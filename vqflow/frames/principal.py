@@ -32,6 +32,7 @@ class PrincipalFrame(Frame):
 
     axes: Tensor
     bends: Tensor
+    log_width: Tensor
 
     def __init__(
         self,

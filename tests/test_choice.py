@@ -1,0 +1,155 @@
+"""The number of charts and their overlap, chosen on validation data alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import CATALOGUE, images, ring
+from test_config import merge
+
+from vqflow import choice
+from vqflow.assembly import load_atlas, save_atlas
+from vqflow.components import ConfigError
+from vqflow.config import parse_config
+from vqflow.datasets.base import Data
+from vqflow.training import Checkpoint
+
+FEW = {"charts": [3, 12], "min_charts": [2, 1], "epsilon": [0.0, 0.3]}
+ATLASES = {"kmeans-auto": {"choice": FEW}, "vq-auto": {"choice": FEW, "training": {"epochs": 3}}}
+
+
+def entry(atlas: str = "kmeans-auto", **changes: Any) -> dict[str, Any]:
+    """A resolved atlas that chooses, as a job is given it."""
+    run = {
+        "run": "test",
+        "seeds": [0],
+        "atlases": ATLASES,
+        "variants": {"v": {"flow": "realnvp", "atlas": atlas, "training": "toy"}},
+        "benchmarks": {"b": {"datasets": ["helix"], "variants": ["v"], "metrics": ["charts"]}},
+    }
+    config = parse_config(merge(merge(CATALOGUE, run), changes))
+    return config.settings()["helix", "v"].resolved_atlas()
+
+
+def helix(n: int = 300) -> Data:
+    return ring(3, n, name="helix")
+
+
+@pytest.mark.parametrize("atlas", ATLASES)
+def test_the_best_of_all_candidates_is_fitted(atlas: str) -> None:
+    fitted = choice.fit_atlas(entry(atlas), helix(), seed=0)
+    tried = [tuple(row[name] for name in choice.COLUMNS[:3]) for row in fitted.scores]
+    assert sorted(tried) == sorted((k, m, e) for k in (3, 12) for m in (1, 2) for e in (0.0, 0.3))
+    best = max(fitted.scores, key=lambda row: row["validation_log_likelihood"])
+    assert [row for row in fitted.scores if row["chosen"]] == [best]
+    assert fitted.atlas.entry["charts"] == best["charts"]
+    assert fitted.atlas.min_charts == best["min_charts"]
+    assert fitted.atlas.epsilon == best["epsilon"]
+    assert fitted.atlas.charts == best["kept_charts"]
+
+
+@pytest.mark.parametrize("atlas", ATLASES)
+def test_the_chosen_atlas_is_that_of_its_numbers(atlas: str) -> None:
+    """The same as one whose charts were given: centres, prior and all."""
+    fitted = choice.fit_atlas(entry(atlas), helix(), seed=0)
+    plain = choice.fit_atlas(fitted.atlas.entry, helix(), seed=0)
+    assert plain.scores == []
+    for name, value in plain.atlas.state_dict().items():
+        torch.testing.assert_close(fitted.atlas.state_dict()[name], value, rtol=0, atol=1e-6)
+
+
+def test_the_score_is_that_of_a_mixture_of_gaussians() -> None:
+    """Of hard charts with flat frames: written out with scikit-learn's density."""
+    from sklearn.mixture import GaussianMixture
+
+    data = helix()
+    changes = {
+        "embeddings": {"frames": {"shrinkage": 0.0}},
+        "atlases": {
+            "kmeans-auto": {
+                "choice": {
+                    "charts": [4],
+                    "min_charts": [4],
+                    "epsilon": [0.0],
+                    "embedding": "frames",
+                }
+            }
+        },
+        "datasets": {"helix": {"preprocess": {"standardise": False}}},
+    }
+    fitted = choice.fit_atlas(entry(**changes), data, seed=0)
+    embedding = choice.build_embedding(
+        {"name": "f", "class": "vqflow.embeddings.Frames", "shrinkage": 0.0}, fitted.atlas
+    )
+    x = torch.as_tensor(data.points["train"])
+    rows = fitted.atlas.pairs(x)
+    log_weight = embedding.fit(x.float(), rows, fitted.atlas.log_prior)
+    assert log_weight is not None
+    mixture = GaussianMixture(fitted.atlas.charts)
+    mixture.weights_ = log_weight.exp().numpy()
+    frame = embedding.frame
+    mixture.means_ = frame.centre.double().numpy()
+    roots = (frame.axes * frame.log_scale.exp()[:, None]).double()
+    covariances = (roots @ roots.mT).numpy()
+    mixture.precisions_cholesky_ = np.linalg.cholesky(np.linalg.inv(covariances))
+    expected = mixture.score(data.points["validation"])
+    assert fitted.scores[0]["validation_log_likelihood"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_test_split_is_not_read() -> None:
+    first, second = helix(), helix()
+    second.points["test"][:] = 7.0
+    one, other = (choice.fit_atlas(entry(), data, seed=0) for data in (first, second))
+    assert one.scores == other.scores
+
+
+def test_equal_seeds_choose_alike_and_survive_a_file(tmp_path: Path) -> None:
+    one, other = (choice.fit_atlas(entry("vq-auto"), helix(), seed=3) for _ in range(2))
+    assert one.scores == other.scores
+    save_atlas(tmp_path / "atlas.pt", one.atlas)
+    loaded = load_atlas(tmp_path / "atlas.pt", one.atlas.spec)
+    assert loaded.min_charts == one.atlas.min_charts
+    assert loaded.entry == one.atlas.entry
+    for name, value in one.atlas.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_a_killed_choice_resumes_each_training(tmp_path: Path) -> None:
+    whole = choice.fit_atlas(entry("vq-auto"), helix(), seed=0)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "mine", interval=0.0)
+    choice.fit_atlas(entry("vq-auto"), helix(), seed=0, checkpoint=checkpoint)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-3.pt", "checkpoint-12.pt"}
+    again = choice.fit_atlas(entry("vq-auto"), helix(), seed=0, checkpoint=checkpoint)
+    assert again.scores == whole.scores
+    assert again.history == whole.history
+
+
+def test_images_are_scored_as_the_flow_sees_them() -> None:
+    changes = {
+        "datasets": {"helix": {"preprocess": {"logit": 0.01}}},
+        "embeddings": {"frames": {"covariance": "diagonal"}},
+        "atlases": {"kmeans-auto": {"choice": {**FEW, "embedding": "frames"}}},
+    }
+    data = images()
+    fitted = choice.fit_atlas(entry(**changes), data, seed=0)
+    assert all(np.isfinite(row["validation_log_likelihood"]) for row in fitted.scores)
+
+
+@pytest.mark.parametrize(
+    ("atlas", "message"),
+    [
+        ({"charts": "auto", "choice": None}, "charts: auto and choice go together"),
+        ({"charts": 8}, "charts: auto and choice go together"),
+        ({"min_charts": 2}, "min_charts stands beside choice, which chooses it"),
+        ({"choice": {"min_charts": [4]}}, r"no least number of charts is at most each"),
+        ({"choice": {"charts": []}}, "atlases.kmeans-auto.choice.charts"),
+        ({"choice": {"embedding": "frame"}}, "no embedding 'frame'; did you mean 'frames'?"),
+    ],
+)
+def test_mistakes_are_named(atlas: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        entry(atlases={"kmeans-auto": atlas})
