@@ -127,6 +127,32 @@ def test_a_new_variant_runs_only_its_jobs(project: Path) -> None:
     assert not {"prepare_data", "fit_atlas", "make_reference"} & set(jobs)
 
 
+def test_frames_bases_and_chosen_charts_run_from_their_entries(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["run"] = "framed"
+    config["training"]["frames"] = config["training"]["toy"]
+    choice = {"charts": [2, 3], "min_charts": [1, 2], "epsilon": [0.1]}
+    config["atlases"]["kmeans-auto"] = {"choice": choice}
+    base = {"flow": "maf", "training": "toy", "base": "chart-normal"}
+    config["variants"] = {"based": {**base, "atlas": "kmeans32", "baseline": "one-base"}}
+    config["variants"]["one-base"] = {**base, "atlas": "single"}
+    names = ["framed-realnvp", "framed-kmeans-realnvp", "one-base", "based"]
+    config["benchmarks"]["toys"] |= {"variants": names, "figures": ["atlas"]}
+    (project / "framed.yaml").write_text(yaml.safe_dump(config))
+    run(project, "--configfile", "framed.yaml")
+    results = project / "results" / "framed"
+    table = pd.read_csv(results / "tables" / "metrics.csv")
+    assert set(table["variant"]) == set(names)
+    assert table["value"].notna().all()
+    atlases = results / "atlases" / "helix"
+    assert len(pd.read_csv(atlases / "kmeans-auto/seed0/choice.csv")) == 4
+    assert len(pd.read_csv(atlases / "kmeans32/seed0/choice.csv")) == 0
+    config["datasets"]["helix"]["preprocess"] = {"standardise": False}
+    (project / "framed.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "framed.yaml")
+    assert jobs["fit_atlas"] == 1, "of the charts that are chosen in the space of the flow"
+
+
 def test_a_changed_entry_retrains_what_depends_on_it(project: Path) -> None:
     config = yaml.safe_load((project / "tiny.yaml").read_text())
     config["atlases"]["kmeans32"]["epsilon"] = 0.6
