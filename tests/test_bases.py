@@ -129,6 +129,16 @@ def test_trained_frames_are_trained_and_the_others_are_not() -> None:
         assert gradients == ([True, True] if train else [])
 
 
+@torch.no_grad()
+def test_the_weights_of_the_mixture_take_the_priors_place() -> None:
+    for model in (make_model(ChartNormal(2, 4)), make_model(None, ends="data")):
+        x = torch.as_tensor(ring(2).points["train"])
+        coverage = model.atlas.pairs(x).counts(4).double()
+        weights = model.atlas.log_prior.exp()
+        torch.testing.assert_close(weights.sum(), torch.tensor(1.0).double(), rtol=0, atol=1e-6)
+        assert (weights - coverage / coverage.sum()).abs().max() > 1e-3
+
+
 def test_a_model_of_the_catalogue_has_its_base() -> None:
     data = ring(2)
     atlas = KMeansAtlas(data.spec, charts=4)

@@ -13,10 +13,12 @@ from test_config import merge
 
 from vqflow import choice
 from vqflow.assembly import load_atlas, save_atlas
+from vqflow.atlas import KMeansAtlas, as_data_space
 from vqflow.components import ConfigError
 from vqflow.config import parse_config
 from vqflow.datasets.base import Data
 from vqflow.training import Checkpoint
+from vqflow.vqae import _AutoEncoding
 
 FEW = {"charts": [3, 12], "min_charts": [2, 1], "epsilon": [0.0, 0.3]}
 ATLASES = {"kmeans-auto": {"choice": FEW}, "vq-auto": {"choice": FEW, "training": {"epochs": 3}}}
@@ -53,17 +55,51 @@ def test_the_best_of_all_candidates_is_fitted(atlas: str) -> None:
 
 
 @pytest.mark.parametrize("atlas", ATLASES)
-def test_the_chosen_atlas_is_that_of_its_numbers(atlas: str) -> None:
-    """The same as one whose charts were given: centres, prior and all."""
-    fitted = choice.fit_atlas(entry(atlas), helix(), seed=0)
-    plain = choice.fit_atlas(fitted.atlas.entry, helix(), seed=0)
-    assert plain.scores == []
-    for name, value in plain.atlas.state_dict().items():
-        torch.testing.assert_close(fitted.atlas.state_dict()[name], value, rtol=0, atol=1e-6)
+def test_each_candidate_is_the_atlas_of_its_numbers(atlas: str) -> None:
+    """Though centres are placed once for each K, each is as if its charts had been given."""
+    resolved = entry(atlas)
+    fitted = choice.fit_atlas(resolved, helix(), seed=0)
+    for candidate, row in zip(choice.candidates(resolved), fitted.scores, strict=True):
+        plain = choice.fit_atlas(candidate, helix(), seed=0)
+        assert plain.scores == []
+        assert plain.atlas.charts == row["kept_charts"]
+        score = choice._score(resolved["choice"], plain.atlas, helix())
+        assert score == pytest.approx(row["validation_log_likelihood"], abs=1e-5)
+        if row["chosen"]:
+            for name, value in plain.atlas.state_dict().items():
+                assert torch.equal(fitted.atlas.state_dict()[name], value)
+
+
+class OneFarCentre(KMeansAtlas):
+    """Charts of which one covers points only where many must be covered by each."""
+
+    def fit(self, data: Data, seed: int, checkpoint: Checkpoint | None = None) -> list[Any]:
+        x = as_data_space(data, "train")
+        centres = x[: self.wanted_charts].clone()
+        centres[0] = 50.0
+        self.set_charts(centres, x)
+        return []
+
+
+def test_a_chart_that_covers_nothing_is_dropped_where_it_covers_nothing() -> None:
+    atlas = {"class": "test_choice.OneFarCentre", "choice": {**FEW, "min_charts": [1, 3]}}
+    fitted = choice.fit_atlas(entry(atlases={"kmeans-auto": atlas}), helix(), seed=0)
+    kept = {(row["charts"], row["min_charts"]): row["kept_charts"] for row in fitted.scores}
+    assert kept == {(3, 1): 2, (3, 3): 3, (12, 1): 11, (12, 3): 11}
+
+
+def test_scores_that_are_not_finite_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = iter([float("nan"), 1.0, 2.0, float("nan"), *[0.0] * 4])
+    monkeypatch.setattr(choice, "_score", lambda *_: next(scores))
+    fitted = choice.fit_atlas(entry(), helix(), seed=0)
+    assert [row["chosen"] for row in fitted.scores].index(True) == 2
+    monkeypatch.setattr(choice, "_score", lambda *_: float("nan"))
+    with pytest.raises(RuntimeError, match="atlases.kmeans-auto: no candidate has a finite"):
+        choice.fit_atlas(entry(), helix(), seed=0)
 
 
 def test_the_score_is_that_of_a_mixture_of_gaussians() -> None:
-    """Of hard charts with flat frames: written out with scikit-learn's density."""
+    """With flat frames, where all charts cover all points: scikit-learn's density."""
     from sklearn.mixture import GaussianMixture
 
     data = helix()
@@ -118,12 +154,27 @@ def test_equal_seeds_choose_alike_and_survive_a_file(tmp_path: Path) -> None:
         assert torch.equal(loaded.state_dict()[name], value)
 
 
-def test_a_killed_choice_resumes_each_training(tmp_path: Path) -> None:
+def test_a_killed_choice_resumes_each_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while the second K is trained: the first is not trained again."""
     whole = choice.fit_atlas(entry("vq-auto"), helix(), seed=0)
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "mine", interval=0.0)
-    choice.fit_atlas(entry("vq-auto"), helix(), seed=0, checkpoint=checkpoint)
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-3.pt", "checkpoint-12.pt"}
+    epochs = []
+    validate = _AutoEncoding.validate
+
+    def counted(task: _AutoEncoding) -> dict[str, float]:
+        epochs.append(task.codebook.codebook_size)
+        if epochs.count(12) == 2:
+            raise KeyboardInterrupt
+        return validate(task)
+
+    monkeypatch.setattr(_AutoEncoding, "validate", counted)
+    with pytest.raises(KeyboardInterrupt):
+        choice.fit_atlas(entry("vq-auto"), helix(), seed=0, checkpoint=checkpoint)
+    epochs.append(12)  # so that it is not killed again
     again = choice.fit_atlas(entry("vq-auto"), helix(), seed=0, checkpoint=checkpoint)
+    assert epochs == [3, 3, 3, 12, 12, 12, 12, 12]
     assert again.scores == whole.scores
     assert again.history == whole.history
 
@@ -147,6 +198,7 @@ def test_images_are_scored_as_the_flow_sees_them() -> None:
         ({"min_charts": 2}, "min_charts stands beside choice, which chooses it"),
         ({"choice": {"min_charts": [4]}}, r"no least number of charts is at most each"),
         ({"choice": {"charts": []}}, "atlases.kmeans-auto.choice.charts"),
+        ({"choice": {"epsilon": [0.1, 0.1]}}, "choice.epsilon: .* lists a number twice"),
         ({"choice": {"embedding": "frame"}}, "no embedding 'frame'; did you mean 'frames'?"),
     ],
 )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vqflow.frames import Frame, build_frame, fit_mixture
 from vqflow.frames.low_rank import LowRankFrame
-from vqflow.frames.principal import PrincipalFrame, monomials, terms
+from vqflow.frames.principal import monomials, terms
 
 KINDS: dict[str, dict[str, Any]] = {
     "full": {"covariance": "full"},
@@ -32,9 +32,6 @@ def make(kind: str, features: int, charts: int = 3, train: bool = False) -> Fram
         noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
         size = 0.05 if name == "bends" else 0.4  # quadratics of quadratics grow fast
         value.copy_(torch.linalg.qr(noise).Q if name == "axes" else size * noise)
-    if isinstance(frame, PrincipalFrame) and frame.bend:
-        for i in range(features):  # coordinates bend by those before them
-            frame.bends.data[:, i, terms(i) :] = 0
     return frame
 
 
@@ -65,6 +62,28 @@ def test_ladj_is_that_of_the_jacobian(kind: str) -> None:
             lambda x, charts=charts: frame.inward(x[None], charts)[0][0], x
         )
         torch.testing.assert_close(ladj[0], torch.linalg.slogdet(jacobian)[1], **EXACT)
+
+
+def test_trained_frames_stay_bijections(kind: str) -> None:
+    """After steps of an optimiser on a loss that any number may change."""
+    frame = make(kind, 4, train=True)
+    optimiser = torch.optim.Adam(frame.parameters(), lr=0.02)
+    x = torch.randn(60, 4, dtype=torch.float64)
+    charts = torch.arange(60) % 3
+    before = {name: value.clone() for name, value in frame.named_parameters()}
+    for _ in range(10):
+        optimiser.zero_grad()
+        u, ladj = frame.inward(x, charts)
+        (0.5 * u.square().sum(1) - ladj).mean().backward()
+        optimiser.step()
+    assert all((value != before[name]).any() for name, value in frame.named_parameters())
+    with torch.no_grad():
+        u, ladj = frame.inward(x, charts)
+        torch.testing.assert_close(frame.outward(u, charts), x, rtol=1e-8, atol=1e-8)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda x: frame.inward(x[None], charts[:1])[0][0], x[0]
+    )
+    torch.testing.assert_close(ladj[0], torch.linalg.slogdet(jacobian)[1], **EXACT)
 
 
 @torch.no_grad()
@@ -157,6 +176,19 @@ def test_a_chart_of_few_points_is_not_thin(kind: str) -> None:
 
 
 @torch.no_grad()
+def test_no_chart_is_thin_where_all_have_few_points(kind: str) -> None:
+    """Fifty charts of four points in four dimensions: none describes new points absurdly."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 4, generator=generator, dtype=torch.float64)
+    charts = torch.arange(200) // 4
+    frame = build_frame(features=4, charts=50, **KINDS[kind]).double()
+    frame.place(x, charts, torch.ones(200, dtype=torch.float64))
+    new = torch.randn(500, 4, generator=generator, dtype=torch.float64)
+    u, ladj = frame.inward(new, torch.arange(500) % 50)
+    assert float((ladj - 0.5 * u.square().sum(1)).median()) > -20
+
+
+@torch.no_grad()
 def test_charts_without_points_are_finite(kind: str) -> None:
     x = torch.randn(200, 4, dtype=torch.float64)
     charts = torch.arange(200) % 2
@@ -230,11 +262,19 @@ def test_the_mixture_is_that_of_an_independent_implementation() -> None:
         ({"covariance": "full", "rank": 2}, "rank is 2 with covariance 'full'"),
         ({"covariance": "low_rank", "rank": 4}, "rank is 4; allowed: 1 to 3"),
         ({"covariance": "full", "shrinkage": -1.0}, "shrinkage is -1.0; allowed: 0 or more"),
+        ({"covariance": "full", "features": 784}, "at most 64 dimensions, and there are 784"),
+        ({"covariance": "full", "features": 9, "bend": True}, "with bends is for at most 8"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        build_frame(features=4, charts=2, **arguments)
+        build_frame(**{"features": 4, "charts": 2, **arguments})
+
+
+def test_numbers_are_counted_once() -> None:
+    """A bent chart in 3-D: 3 + 3 + 9 of the frame, 1 + 3 + 6 of the bends, 3 widths."""
+    assert build_frame("full", 3, 2, bend=True).fitted_numbers == 2 * (3 + 3 + 9 + 10 + 3)
+    assert build_frame("diagonal", 3, 2).fitted_numbers == 2 * (3 + 3)
 
 
 def test_monomials_of_the_first_come_first() -> None:

@@ -30,7 +30,7 @@ class Base(nn.Module, ABC):
     def from_noise(self, z: Tensor, charts: Tensor) -> Tensor:
         """Maps z (P, d) to w (P, d); z ~ N(0, I) gives samples of q_k."""
 
-    def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> None:
+    def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> Tensor | None:
         """Starts the base from the untrained flow's w (P, d); nothing to do by default.
 
         Args:
@@ -38,7 +38,12 @@ class Base(nn.Module, ABC):
             rows: The pairs' training points (P,).
             charts: Their charts (P,).
             log_prior: log p_k (K,).
+
+        Returns:
+            The logarithms of the charts' weights (K,), where the start has some of its own
+            that are to take the prior's place.
         """
+        return None
 
     @property
     def fitted_numbers(self) -> int:
@@ -96,9 +101,9 @@ class ChartNormal(Base):
         return self.frame.outward(z, charts)
 
     @torch.no_grad()
-    def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> None:
-        """Places the frames at the means and covariances of what the charts cover."""
-        fit_mixture(self.frame, w, rows, charts, log_prior, self.rounds)
+    def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> Tensor:
+        """Places the frames at what the charts cover; gives the mixture's weights."""
+        return fit_mixture(self.frame, w, rows, charts, log_prior, self.rounds)
 
     @property
     def fitted_numbers(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,14 +27,15 @@ COLUMNS = ("charts", "min_charts", "epsilon", "kept_charts", "validation_log_lik
 def candidates(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Gives an atlas' entries with K, m and ε for each that may be chosen; itself if none.
 
-    Those of equal K follow one another, the first with the least m.
+    Those of equal K follow one another, the widest overlap first: charts that cover no point
+    then cover none of the others either, and dropping them loses nothing.
     """
     choice = entry.get("choice")
     if choice is None:
         yield dict(entry)
         return
     fixed = {key: value for key, value in entry.items() if key != "choice"}
-    overlaps = list(itertools.product(sorted(choice["min_charts"]), choice["epsilon"]))
+    overlaps = sorted(itertools.product(choice["min_charts"], choice["epsilon"]), reverse=True)
     for charts, (min_charts, epsilon) in itertools.product(choice["charts"], overlaps):
         if min_charts <= charts:
             yield {**fixed, "charts": charts, "min_charts": min_charts, "epsilon": epsilon}
@@ -59,21 +61,25 @@ def fit_atlas(
 ) -> FittedAtlas:
     """Fits an atlas, after choosing its charts where the entry leaves that open.
 
-    Each candidate is scored by the mean log-likelihood of the validation split, over all
-    charts, under the embedding's closed-form start with a standard normal in place of the
-    flow. Centres are placed once for each K; no flow is trained.
+    Each candidate is scored by the mean log-likelihood of the validation split, over the
+    covering charts, under the embedding's closed-form start with a standard normal in place
+    of the flow. Centres are placed once for each K; no flow is trained.
 
     Args:
         entry: A resolved atlas (:meth:`vqflow.config.Setting.resolved_atlas`).
         data: The data set; the test split is not read.
         seed: The trial's seed.
         checkpoint: Where a training in progress is kept.
+
+    Raises:
+        RuntimeError: If no candidate has a finite likelihood.
     """
     if entry.get("choice") is None:
         atlas = build_atlas(entry, data.spec)
         history = atlas.fit(data, seed, checkpoint)
         return FittedAtlas(atlas.eval(), history, [])
     best: FittedAtlas | None = None
+    highest, chosen = -math.inf, 0
     scores: list[dict[str, Any]] = []
     for charts, group in itertools.groupby(candidates(entry), lambda each: each["charts"]):
         fitted, history = None, []
@@ -85,19 +91,16 @@ def fit_atlas(
             else:
                 atlas = _with_overlap(fitted, each, data)
             score = _score(entry["choice"], atlas, data)
-            row = dict(zip(COLUMNS, (*_numbers(each), atlas.charts, score, False), strict=True))
+            numbers = (each["charts"], each["min_charts"], each["epsilon"])
+            row = dict(zip(COLUMNS, (*numbers, atlas.charts, score, False), strict=True))
             log.info("%s: %s", entry["name"], row)
-            if best is None or score > max(each["validation_log_likelihood"] for each in scores):
-                best = FittedAtlas(atlas, history, scores)
+            if score > highest:
+                best, highest, chosen = FittedAtlas(atlas, history, scores), score, len(scores)
             scores.append(row)
-    assert best is not None
-    for row in scores:
-        row["chosen"] = tuple(row[name] for name in COLUMNS[:3]) == _numbers(best.atlas.entry)
+    if best is None:
+        raise RuntimeError(f"atlases.{entry['name']}: no candidate has a finite likelihood")
+    scores[chosen]["chosen"] = True
     return best
-
-
-def _numbers(entry: Mapping[str, Any]) -> tuple[int, int, float]:
-    return entry["charts"], entry["min_charts"], entry["epsilon"]
 
 
 def _apart(checkpoint: Checkpoint | None, charts: int) -> Checkpoint | None:

@@ -97,6 +97,10 @@ class AtlasEntry(Component):
             twice = [name for name in ("min_charts", "epsilon") if name in given]
             if twice:
                 raise ValueError(f"{twice[0]} stands beside choice, which chooses it")
+            for name in ("charts", "min_charts", "epsilon"):
+                values = getattr(self.choice, name)
+                if len(set(values)) != len(values):
+                    raise ValueError(f"choice.{name}: {values} lists a number twice")
             if min(self.choice.min_charts) > min(self.choice.charts):
                 raise ValueError(
                     f"choice.min_charts is {self.choice.min_charts}, with choice.charts "

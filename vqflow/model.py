@@ -88,13 +88,16 @@ class VQFlow(nn.Module):
         """
         y, _ = self.preprocessing(x)
         log_weight = self.embedding.fit(y, covering, self.atlas.log_prior)
-        if log_weight is not None:
-            self.atlas.log_prior.copy_(log_weight)
+        self._set_prior(log_weight)
         if self.base is not None:
             rows, charts = covering.pairs()
             pairs = zip(rows.split(_PLACED), charts.split(_PLACED), strict=True)
             w = torch.cat([self._to_base(y[row], chart) for row, chart in pairs])
-            self.base.fit(w, rows, charts, self.atlas.log_prior)
+            self._set_prior(self.base.fit(w, rows, charts, self.atlas.log_prior))
+
+    def _set_prior(self, log_weight: Tensor | None) -> None:
+        if log_weight is not None:
+            self.atlas.log_prior.copy_(log_weight)
 
     def reconstruct(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives the nearest points (P, D), as far as charts tell, on the images of charts (P,)."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vqflow.assembly import build_atlas, build_model
+from vqflow.assembly import build_atlas, build_embedding, build_model
 from vqflow.choice import candidates
 from vqflow.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
@@ -88,8 +88,10 @@ def _stand_in(setting: Mapping[str, Any], dataset: Dataset) -> DataSpec:
     name, kind = setting["dataset"]["name"], dataset.kind
     if dataset.shape is not None:
         return DataSpec(name, kind, dataset.shape, 256 if kind == "image" else None)
-    latent = setting["embedding"].get("latent_features", 0)
-    latent = latent if isinstance(latent, int) else 0
+    parts = [setting["embedding"], setting["base"] or {}]
+    parts += [(setting["atlas"].get("choice") or {}).get("embedding", {})]
+    sizes = [part.get(name, 0) for part in parts for name in ("latent_features", "rank")]
+    latent = max((size for size in sizes if isinstance(size, int)), default=0)
     if kind == "image":
         side = max(8, 4 * math.ceil(math.sqrt(latent + 1) / 4))
         return DataSpec(name, "image", (1, side, side), 256)
@@ -147,6 +149,9 @@ def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:
     x = torch.rand(_CODES, spec.features, generator=torch.Generator().manual_seed(0))
     charts = max(_CODES, atlas.min_charts)
     atlas.set_charts(torch.zeros(charts, atlas.encode(x).shape[1]), x)
+    choice = setting["atlas"].get("choice")
+    if choice is not None:
+        build_embedding(choice["embedding"], atlas)
     model = build_model(setting, atlas, seed=0)
     with torch.no_grad():
         _try_flow(setting["flow"], model)

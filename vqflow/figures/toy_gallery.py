@@ -28,6 +28,7 @@ from vqflow.figures.style import WIDTH, label, theme
 _NEIGHBOURS = 12
 _COLOURS = ListedColormap(sns.color_palette("viridis", 256)[:236])
 _ROBUST = (3, 97)
+_LONGEST_LINE = 12
 _LAYOUT = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
 
 
@@ -72,7 +73,7 @@ def draw(rows: dict[str, dict[str, Points]]) -> Figure:
         panels[0, column].set_title(label(dataset), pad=2)
     for panel, name in zip(panels[:, 0], rows, strict=True):
         panel.annotate(
-            label(name),
+            _two_lines(label(name)),
             (-0.02, 0.5),
             xycoords="axes fraction",
             rotation=90,
@@ -81,6 +82,15 @@ def draw(rows: dict[str, dict[str, Points]]) -> Figure:
         )
     _colour_bar(figure, panels)
     return figure
+
+
+def _two_lines(name: str) -> str:
+    """Breaks a long name at the hyphen nearest its middle: it stands beside one panel."""
+    hyphens = [place for place, sign in enumerate(name) if sign == "-"]
+    if len(name) <= _LONGEST_LINE or not hyphens:
+        return name
+    middle = min(hyphens, key=lambda place: abs(place + 1 - len(name) / 2))
+    return f"{name[: middle + 1]}\n{name[middle + 1 :]}"
 
 
 def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: float) -> None:

@@ -90,7 +90,7 @@ def moments(x: Tensor, charts: Tensor, weight: Tensor, count: int) -> Moments:
     """Sums up weighted points x (P, D) of K charts (P,)."""
     mass = weight.new_zeros(count).index_add(0, charts, weight)
     squares = weight.new_zeros(count).index_add(0, charts, weight.square())
-    points = torch.where(mass > 0, mass.square() / squares.clamp_min(torch.finfo().tiny), 0)
+    points = torch.where(mass > 0, mass.square() / squares.clamp_min(1e-300), 0)
     sums = sum_by_chart(x, charts, weight, count)
     mean = torch.where(
         mass[:, None] > 0, sums / mass.clamp_min(1e-300)[:, None], sums.sum(0) / mass.sum()

@@ -25,9 +25,9 @@ def fit_mixture(
     how well the frames describe it: expectation maximisation for a mixture of Gaussians,
     among the covering charts alone. Where charts do not overlap there is nothing to part.
 
-    Frames that can bend are placed twice, bent from the first round and flat until the last
-    few, and the better is kept by the likelihood of the same points: charts that bend while
-    they are still wide follow a curve well and may lose themselves on a surface.
+    Frames that can bend are placed twice, bent in all rounds, and flat in them with a few bent
+    ones after, and the better is kept by the likelihood of the same points: charts that bend
+    while they are still wide follow a curve well and may lose themselves on a surface.
 
     Args:
         frame: The frames, placed here.
@@ -41,17 +41,19 @@ def fit_mixture(
         The logarithms of the charts' weights in the mixture (K,), float64.
     """
     pairs = _Pairs(x.double(), rows, charts, int(rows.max()) + 1)
-    bends = [True] * (rounds + 1)
-    schedules = [bends]
+    if len(rows) == pairs.points:
+        log_weight, _ = _maximise(frame, pairs, log_prior.double(), [True])
+        return log_weight
+    schedules = [[True] * (rounds + 1)]
     if frame.bend:
         schedules.append([False] * rounds + [True] * (_BENT_ROUNDS + 1))
-    best, kept, log_weight = -math.inf, frame.state_dict(), log_prior.double()
+    found = []
     for schedule in schedules:
-        found, likelihood = _maximise(frame, pairs, log_prior.double(), schedule)
-        if not likelihood <= best:
-            best, log_weight = likelihood, found
-            kept = {name: value.clone() for name, value in frame.state_dict().items()}
-    frame.load_state_dict(kept)
+        log_weight, likelihood = _maximise(frame, pairs, log_prior.double(), schedule)
+        state = {name: value.clone() for name, value in frame.state_dict().items()}
+        found.append((likelihood, log_weight, state))
+    _, log_weight, state = max(found, key=lambda each: each[0])
+    frame.load_state_dict(state)
     return log_weight
 
 
@@ -87,8 +89,7 @@ def _maximise(
         The charts' log-weights (K,), and the mean log-likelihood of the points.
     """
     weight, _ = pairs.parts(log_prior[pairs.charts])
-    overlap = len(pairs.rows) > pairs.points
-    for bend in schedule if overlap else schedule[-1:]:
+    for bend in schedule:
         frame.place(pairs.x, pairs.charts, weight, bend)
         mass = weight.new_zeros(len(log_prior)).index_add(0, pairs.charts, weight)
         log_weight = (mass / mass.sum()).log()

@@ -7,6 +7,10 @@ from torch import Tensor
 
 from vqflow.frames.base import FLOOR, Frame, Moments, moments, sum_by_chart
 
+_MOST = 64
+_MOST_BENT = 8
+_CHUNK_ELEMENTS = 2**24
+
 
 class PrincipalFrame(Frame):
     """x = b_k + Q_k diag(s_k) v with the principal axes Q_k, the widest first.
@@ -19,7 +23,8 @@ class PrincipalFrame(Frame):
     charts bend the same way. Scales are shrunk geometrically towards those of the other
     charts, axis by axis from the widest, as if ``shrinkage`` points had them: around a thin
     curve all charts are thin, and none thinner than its few points happen to lie. Bends are
-    shrunk to flat likewise.
+    shrunk to flat likewise. Where no chart has more points than D + 1, all are flat and have
+    the scales of the points of all charts together.
 
     Args:
         features: D.
@@ -28,9 +33,13 @@ class PrincipalFrame(Frame):
         shrinkage: Points that what all charts share counts for.
         train: Whether b, s and the bends are trained; Q stays. See
             :class:`~vqflow.frames.base.Frame`.
+
+    Raises:
+        ValueError: If there are too many dimensions for a full covariance, or for bends.
     """
 
     axes: Tensor
+    triangle: Tensor
     bends: Tensor
     log_width: Tensor
 
@@ -43,12 +52,27 @@ class PrincipalFrame(Frame):
         train: bool = False,
     ) -> None:
         super().__init__(features, charts, train)
+        limit = _MOST_BENT if bend else _MOST
+        if features > limit:
+            raise ValueError(
+                f"covariance 'full'{' with bends' if bend else ''} is for at most {limit} "
+                f"dimensions, and there are {features}; use 'diagonal' or 'low_rank'"
+            )
         self.bend = bend
         self.shrinkage = shrinkage
         self.register_buffer("axes", torch.eye(features).repeat(charts, 1, 1))
         if bend:
-            self._declare("bends", torch.zeros(charts, features, terms(features - 1)))
+            used = torch.tensor([terms(i) for i in range(features)])
+            triangle = torch.arange(terms(features - 1)) < used[:, None]
+            self.register_buffer("triangle", triangle, persistent=False)
+            self._declare("bends", torch.zeros(charts, *triangle.shape))
             self._declare("log_width", torch.zeros(charts, features))
+
+    @property
+    def fitted_numbers(self) -> int:
+        """How many numbers are fitted to the data: those of coordinates before each, of bends."""
+        unused = int((~self.triangle).sum()) * self.charts if self.bend else 0
+        return super().fitted_numbers - unused
 
     def inward(self, x: Tensor, charts: Tensor) -> tuple[Tensor, Tensor]:
         """Maps x (P, D) to u (P, D), with ladj (P,)."""
@@ -57,7 +81,8 @@ class PrincipalFrame(Frame):
         ladj = -self.log_scale.sum(1)[charts]
         if not self.bend:
             return v, ladj
-        shift = (self.bends[charts] * monomials(v[:, :-1])[:, None]).sum(2)
+        bends = self.bends * self.triangle
+        shift = (bends[charts] * monomials(v[:, :-1])[:, None]).sum(2)
         return (v - shift) * (-self.log_width[charts]).exp(), ladj - self.log_width.sum(1)[charts]
 
     def outward(self, u: Tensor, charts: Tensor) -> Tensor:
@@ -79,12 +104,16 @@ class PrincipalFrame(Frame):
         """Sets centres, axes, scales and bends."""
         found = moments(x, charts, weight, self.charts)
         centred = x - found.mean[charts]
-        products = centred[:, :, None] * centred[:, None, :]
-        covariance = sum_by_chart(products, charts, weight, self.charts)
-        variance, axes = torch.linalg.eigh(covariance / found.mass.clamp_min(1e-300)[:, None, None])
+        products = _products(centred, charts, weight, self.charts)
+        variance, axes = torch.linalg.eigh(products / found.mass.clamp_min(1e-300)[:, None, None])
+        pooled = torch.linalg.eigvalsh(products.sum(0) / found.mass.sum())
         floor = FLOOR * x.var(0, correction=0).mean()
         log_variance = variance.flip(1).clamp_min(floor).log()
-        scale = (0.5 * self._shrink(log_variance, found)).exp()
+        if self._telling(found).any():
+            log_variance = self._shrink(log_variance, found)
+        else:
+            log_variance = pooled.flip(0).clamp_min(floor).log().expand_as(log_variance)
+        scale = (0.5 * log_variance).exp()
         axes = axes.flip(2)
         v = (centred[:, :, None] * axes[charts]).sum(1) / scale[charts]
         skew = sum_by_chart(v[:, :1].square() * v, charts, weight, self.charts)
@@ -95,7 +124,7 @@ class PrincipalFrame(Frame):
         if self.bend:
             self.bends.zero_()
             self.log_width.zero_()
-        if self.bend and bend:
+        if self.bend and bend and self._telling(found).any():
             self._place_bends(v * signs[charts], charts, weight, found)
 
     def _place_bends(self, v: Tensor, charts: Tensor, weight: Tensor, found: Moments) -> None:
@@ -110,23 +139,34 @@ class PrincipalFrame(Frame):
             left = v[:, i] - (bend[charts] * given).sum(1)
             squares = sum_by_chart(left.square(), charts, weight, self.charts)
             variance = (squares / found.mass.clamp_min(1e-300)).clamp_min(FLOOR)
+            log_variance = self._shrink(variance.log()[:, None], found)
             self.bends[:, i, : terms(i)] = bend.to(self.bends)
-            self.log_width[:, i] = 0.5 * self._shrink(variance.log()[:, None], found)[:, 0].to(
-                self.log_width
-            )
+            self.log_width[:, i] = 0.5 * log_variance[:, 0].to(self.log_width)
+
+    def _telling(self, found: Moments) -> Tensor:
+        """Says which charts (K,) have more points than D + 1, and so span a volume."""
+        return found.points > self.features + 1
 
     def _shrink(self, log_variance: Tensor, found: Moments) -> Tensor:
         """Averages each chart's (K, n) with the mean over charts, by their points.
 
-        Charts of no more points than D + 1, which span no volume, have no say.
+        Charts that span no volume have no say.
         """
-        points = torch.where(found.points > self.features + 1, found.points, 0)[:, None]
-        if not points.any():
-            return log_variance
+        points = torch.where(self._telling(found), found.points, 0)[:, None]
         mass = torch.where(points > 0, found.mass[:, None], 0)
         shared = (mass * log_variance).sum(0) / mass.sum()
         shrinkage = max(self.shrinkage, FLOOR)
         return (points * log_variance + shrinkage * shared) / (points + shrinkage)
+
+
+def _products(centred: Tensor, charts: Tensor, weight: Tensor, count: int) -> Tensor:
+    """Gives Σ w c cᵀ of each chart (K, D, D), reading the pairs by chunks."""
+    total = centred.new_zeros(count, centred.shape[1], centred.shape[1])
+    size = max(1, _CHUNK_ELEMENTS // centred.shape[1] ** 2)
+    for part, chart, share in zip(*(v.split(size) for v in (centred, charts, weight)), strict=True):
+        products = part[:, :, None] * part[:, None, :]
+        total.index_add_(0, chart, share[:, None, None] * products)
+    return total
 
 
 def terms(coordinates: int) -> int:

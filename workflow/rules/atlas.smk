@@ -18,7 +18,7 @@ rule fit_atlas:
         "../../envs/environment.yaml"
     threads: atlas_threads
     resources:
-        mem_mb=3000,
+        mem_mb=6000,
         runtime=120,
         gpu=atlas_gpus,
     params:
