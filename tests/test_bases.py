@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from conftest import CATALOGUE, disturb, make_flow, ring
@@ -10,8 +12,11 @@ from vqflow.assembly import build_model
 from vqflow.atlas import KMeansAtlas
 from vqflow.bases import ChartNormal
 from vqflow.embeddings import Frames, Identity
+from vqflow.entries import Optimisation
 from vqflow.model import VQFlow
+from vqflow.objectives import FlowTask
 from vqflow.preprocessing import Preprocessing
+from vqflow.training import Checkpoint, fit
 
 EXACT = {"rtol": 0, "atol": 1e-9}
 COVARIANCES = {
@@ -127,6 +132,31 @@ def test_trained_frames_are_trained_and_the_others_are_not() -> None:
         assert model.base is not None
         gradients = [value.grad is not None for value in model.base.parameters()]
         assert gradients == ([True, True] if train else [])
+
+
+def test_training_with_noise_resumes_bit_equal(tmp_path: Path) -> None:
+    """The noise on what the flow sees is drawn anew at every step, and goes on where it was."""
+    settings = Optimisation(epochs=5, batch_size=64, learning_rate=1e-2)
+
+    def trained(checkpoint: Checkpoint | None, stop: int = 0) -> dict[str, torch.Tensor]:
+        model = make_model(None, ends="data").float()
+        assert isinstance(model.embedding, Frames)
+        model.embedding.noise = 0.4
+
+        def end_epoch(epoch: int) -> None:
+            if epoch == stop:
+                raise KeyboardInterrupt
+
+        task = FlowTask(model, ring(2), "covering", end_epoch)
+        fit(task, settings, 1, 2, checkpoint)
+        return model.flow.state_dict()
+
+    whole = trained(None)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", "same", interval=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint, stop=3)
+    for name, value in trained(checkpoint).items():
+        assert torch.equal(value, whole[name]), name
 
 
 @torch.no_grad()

@@ -103,7 +103,9 @@ def draw(panels: dict[str, AtlasPanel]) -> Figure:
         left, right = (figure.add_subplot(cell, **view) for cell in cells)
         _draw_pair(left, right, panel, dataset, 0.55 * size, flat)
         charts = f"{len(panel.centres)} chart" + ("s" if len(panel.centres) != 1 else "")
-        leak = "" if panel.leak is None or panel.leak != panel.leak else f", leak {panel.leak:.1%}"
+        leak = ""
+        if panel.leak is not None and panel.leak == panel.leak:
+            leak = f", leak {max(panel.leak, 0.0):.1%}"  # rounding may leave -1e-8
         if in_rows:
             left.set_title(f"{label(dataset)}: data, {charts}", pad=3)
             right.set_title(f"{label(dataset)}: samples{leak}", pad=3)
