@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+_CHUNK_ELEMENTS = 2**22
 
 FLOOR = 1e-8
 """Least variance, as a share of the data's own."""
@@ -59,7 +62,7 @@ class Frame(nn.Module, ABC):
         """Sets the frames in closed form from weighted pairs of points and charts.
 
         Args:
-            x: Points (P, D).
+            x: Points (P, D), of any precision; sums are in float64.
             charts: Their charts (P,).
             weight: Weights (P,) float64, 0 or more.
             bend: Whether frames that can be curved are, or stay flat.
@@ -91,11 +94,29 @@ def moments(x: Tensor, charts: Tensor, weight: Tensor, count: int) -> Moments:
     mass = weight.new_zeros(count).index_add(0, charts, weight)
     squares = weight.new_zeros(count).index_add(0, charts, weight.square())
     points = torch.where(mass > 0, mass.square() / squares.clamp_min(1e-300), 0)
-    sums = sum_by_chart(x, charts, weight, count)
+    sums = weight.new_zeros(count, x.shape[1])
+    for part, chart, share in chunks(x, charts, weight):
+        sums += sum_by_chart(part, chart, share, count)
     mean = torch.where(
         mass[:, None] > 0, sums / mass.clamp_min(1e-300)[:, None], sums.sum(0) / mass.sum()
     )
     return Moments(mass, points, mean)
+
+
+def chunks(
+    x: Tensor, charts: Tensor, weight: Tensor, columns: int | None = None
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Gives the pairs by parts of bounded memory, points in float64.
+
+    Args:
+        x: Points (P, D).
+        charts: Their charts (P,).
+        weight: Their weights (P,).
+        columns: Numbers that are made of each pair; D if not given.
+    """
+    size = max(1, _CHUNK_ELEMENTS // max(1, columns or x.shape[1]))
+    for part, chart, share in zip(*(v.split(size) for v in (x, charts, weight)), strict=True):
+        yield part.double(), chart, share
 
 
 def sum_by_chart(values: Tensor, charts: Tensor, weight: Tensor, count: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqflow.frames.base import FLOOR, Frame, moments, sum_by_chart
+from vqflow.frames.base import FLOOR, Frame, chunks, moments, sum_by_chart
 
 
 class DiagonalFrame(Frame):
@@ -58,7 +58,9 @@ def shrunk_variance(
         mean: The charts' means (K, D).
         shrinkage: Points that the shared variances count for.
     """
-    squares = sum_by_chart((x - mean[charts]).square(), charts, weight, len(mean))
+    squares = torch.zeros_like(mean)
+    for part, chart, share in chunks(x, charts, weight):
+        squares += sum_by_chart((part - mean[chart]).square(), chart, share, len(mean))
     mass = weight.new_zeros(len(mean)).index_add(0, charts, weight)[:, None]
     shared = squares.sum(0) / mass.sum()
     floor = FLOOR * x.var(0, correction=0).mean()

@@ -85,7 +85,10 @@ class LowRankFrame(Frame):
         for k, (points, share) in enumerate(parts):
             root = (share / share.sum().clamp_min(1e-300)).sqrt()[:, None]
             own, axes, spread = _principal_factors(
-                root * (points - found.mean[k]), variance[k], self.rank, float(found.points[k])
+                root * (points.double() - found.mean[k]),
+                variance[k],
+                self.rank,
+                float(found.points[k]),
             )
             self.log_scale[k] = 0.5 * own.log().to(self.log_scale)
             self.axes[k] = axes.to(self.axes)

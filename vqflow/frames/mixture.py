@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqflow.frames.base import Frame
+from vqflow.frames.base import Frame, chunks
 
 _BENT_ROUNDS = 3
 
@@ -40,7 +40,7 @@ def fit_mixture(
     Returns:
         The logarithms of the charts' weights in the mixture (K,), float64.
     """
-    pairs = _Pairs(x.double(), rows, charts, int(rows.max()) + 1)
+    pairs = _Pairs(x, rows, charts, int(rows.max()) + 1)
     if len(rows) == pairs.points:
         log_weight, _ = _maximise(frame, pairs, log_prior.double(), [True])
         return log_weight
@@ -93,10 +93,18 @@ def _maximise(
         frame.place(pairs.x, pairs.charts, weight, bend)
         mass = weight.new_zeros(len(log_prior)).index_add(0, pairs.charts, weight)
         log_weight = (mass / mass.sum()).log()
-        u, ladj = frame.inward(pairs.x.to(frame.centre), pairs.charts)
-        log_joint = log_weight[pairs.charts] + standard_normal(u).double() + ladj.double()
+        log_joint = log_weight[pairs.charts] + _log_prob(frame, pairs)
         weight, log_prob = pairs.parts(log_joint)
     return log_weight, float(log_prob.mean())
+
+
+def _log_prob(frame: Frame, pairs: _Pairs) -> Tensor:
+    """Gives the log-density (P,) float64 of each pair's point on its chart, by parts."""
+    found = []
+    for x, charts, _ in chunks(pairs.x, pairs.charts, pairs.rows):
+        u, ladj = frame.inward(x.to(frame.centre), charts)
+        found.append(standard_normal(u).double() + ladj.double())
+    return torch.cat(found)
 
 
 def standard_normal(u: Tensor) -> Tensor:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqflow.frames.base import FLOOR, Frame, Moments, moments, sum_by_chart
+from vqflow.frames.base import FLOOR, Frame, Moments, chunks, moments, sum_by_chart
 
 _MOST = 64
 _MOST_BENT = 8
-_CHUNK_ELEMENTS = 2**24
 
 
 class PrincipalFrame(Frame):
@@ -102,6 +101,7 @@ class PrincipalFrame(Frame):
     @torch.no_grad()
     def place(self, x: Tensor, charts: Tensor, weight: Tensor, bend: bool = True) -> None:
         """Sets centres, axes, scales and bends."""
+        x = x.double()
         found = moments(x, charts, weight, self.charts)
         centred = x - found.mean[charts]
         products = _products(centred, charts, weight, self.charts)
@@ -161,11 +161,11 @@ class PrincipalFrame(Frame):
 
 def _products(centred: Tensor, charts: Tensor, weight: Tensor, count: int) -> Tensor:
     """Gives Σ w c cᵀ of each chart (K, D, D), reading the pairs by chunks."""
-    total = centred.new_zeros(count, centred.shape[1], centred.shape[1])
-    size = max(1, _CHUNK_ELEMENTS // centred.shape[1] ** 2)
-    for part, chart, share in zip(*(v.split(size) for v in (centred, charts, weight)), strict=True):
+    features = centred.shape[1]
+    total = centred.new_zeros(count, features, features)
+    for part, chart, share in chunks(centred, charts, weight, features**2):
         products = part[:, :, None] * part[:, None, :]
-        total.index_add_(0, chart, share[:, None, None] * products)
+        total += sum_by_chart(products, chart, share, count)
     return total
 
 
