@@ -253,6 +253,19 @@ def test_the_mixture_is_that_of_an_independent_implementation() -> None:
     torch.testing.assert_close(ours, torch.as_tensor(theirs.score_samples(x)), rtol=0, atol=1e-5)
 
 
+@torch.no_grad()
+def test_pairs_are_read_by_parts_of_any_size(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, rows, charts = overlapping()
+    x = torch.cat([x, x.flip(1).square()], dim=1)[rows]
+    found = []
+    for elements in (2**22, 40):
+        monkeypatch.setattr("vqflow.frames.base._CHUNK_ELEMENTS", elements)
+        frame = build_frame(features=4, charts=3, **KINDS[kind]).double()
+        log_weight = fit_mixture(frame, x, rows, charts, torch.zeros(3), 4)
+        found.append(torch.cat([log_weight, frame.inward(x, charts)[0].flatten()]))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-7, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
