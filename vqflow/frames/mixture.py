@@ -52,7 +52,9 @@ def fit_mixture(
         log_weight, likelihood = _maximise(frame, pairs, log_prior.double(), schedule)
         state = {name: value.clone() for name, value in frame.state_dict().items()}
         found.append((likelihood, log_weight, state))
-    _, log_weight, state = max(found, key=lambda each: each[0])
+    _, log_weight, state = max(
+        found, key=lambda each: -math.inf if math.isnan(each[0]) else each[0]
+    )
     frame.load_state_dict(state)
     return log_weight
 
