@@ -227,6 +227,15 @@ def test_rounds_only_raise_the_likelihood(kind: str) -> None:
     assert found[-1] > found[0] + 1e-3
 
 
+def test_a_placement_without_likelihood_is_never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, rows, charts = overlapping()
+    for likelihoods in ((math.nan, -3.0), (-3.0, math.nan)):
+        placed = iter([(torch.tensor([value]), value) for value in likelihoods])
+        monkeypatch.setattr("vqflow.frames.mixture._maximise", lambda *_, p=placed: next(p))
+        frame = build_frame("full", 2, 3, bend=True)
+        assert fit_mixture(frame, x[rows], rows, charts, torch.zeros(3), 2).item() == -3.0
+
+
 @torch.no_grad()
 def test_the_mixture_is_that_of_an_independent_implementation() -> None:
     """Where every chart covers every point, rounds end where scikit-learn's mixture does.
