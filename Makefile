@@ -14,7 +14,7 @@ help:
 	@echo "make lint    set up and check style, types and the workflow"
 	@echo "make bench   set up, install the peers and measure speed against them (10 minutes)"
 	@echo "make format  rewrite the code in the project's style"
-	@echo "make schema  regenerate workflow/schemas/ from vqflow/config.py"
+	@echo "make schema  regenerate workflow/schemas/ from vqflow/config/"
 	@echo "make lock    resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
 	@echo "VENV=path puts the environment elsewhere; CORES=n limits the cores of the demo"
 
@@ -51,7 +51,7 @@ format: $(READY)
 	$(BIN)/snakefmt Snakefile workflow
 
 schema: $(READY)
-	$(BIN)/python -m vqflow.schema
+	$(BIN)/python -m vqflow.config.schema
 
 lock:
 	uv pip compile --universal --python-version 3.11 --extra dev --extra slurm pyproject.toml \

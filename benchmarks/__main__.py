@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from benchmarks.timing import Row
-from vqflow.io import provenance
+from vqflow.provenance import provenance
 
 NAMES = ("inverse", "training", "density", "frechet")
 PEERS = ("zuko", "nflows", "normflows", "pytorch-fid")

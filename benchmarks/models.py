@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from vqflow.atlas import Atlas, SingleChart
+from vqflow.atlases.base import Atlas
+from vqflow.atlases.single import SingleChart
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.embeddings import Identity
 from vqflow.flows import build_flow
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 
 TOY = {"features": 3, "hidden": [64, 64], "code_dim": 2}

@@ -11,9 +11,9 @@ from torch import nn
 
 from benchmarks.models import IMAGE, TOY, data, model
 from benchmarks.timing import Row, compare
-from vqflow.entries import Optimisation
+from vqflow.config.entries import Optimisation
 from vqflow.objectives import FlowTask
-from vqflow.optimiser import Optimiser
+from vqflow.training.optimiser import Optimiser
 
 
 def run() -> Iterator[list[Row]]:

@@ -13,11 +13,12 @@ import torch
 import yaml
 from torch import nn
 
-from vqflow.atlas import Atlas, KMeansAtlas
-from vqflow.components import build, import_class
+from vqflow.atlases.base import Atlas
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.config.components import build, import_class
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.flows import ConditionalFlow, build_flow
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 
 ROOT = Path(__file__).parents[1]

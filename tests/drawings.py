@@ -11,15 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vqflow.figures import (
-    atlas,
-    fid_curves,
-    likelihood,
-    sample_grid,
-    toy_gallery,
-    training_curves,
-)
-from vqflow.tables import METRIC_COLUMNS
+from vqflow.figures import atlas, fid_curves, likelihood, sample_grid, toy_gallery, training_curves
+from vqflow.tables.summary import METRIC_COLUMNS
 
 VARIANTS = {
     "maf": ("maf", "single"),

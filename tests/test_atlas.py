@@ -8,13 +8,10 @@ from conftest import images, ring
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqflow.atlas import (
-    Atlas,
-    KMeansAtlas,
-    SingleChart,
-    as_data_space,
-    consistent_prior,
-)
+from vqflow.atlases.base import Atlas, as_data_space
+from vqflow.atlases.covering import consistent_prior
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.atlases.single import SingleChart
 from vqflow.datasets.base import DataSpec
 
 
@@ -131,7 +128,7 @@ def test_equal_centres_cover_together() -> None:
 def test_pairs_do_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     atlas = k_means(epsilon=0.5)
     whole = atlas.pairs(x_of())
-    monkeypatch.setattr("vqflow.atlas._CHUNK", 17)
+    monkeypatch.setattr("vqflow.atlases.base._CHUNK", 17)
     parts = atlas.pairs(x_of())
     assert torch.equal(whole.mask, parts.mask)
     assert torch.equal(whole.charts[whole.mask], parts.charts[parts.mask])

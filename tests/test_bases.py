@@ -8,15 +8,15 @@ import pytest
 import torch
 from conftest import CATALOGUE, disturb, make_flow, ring
 
-from vqflow.assembly import build_model
-from vqflow.atlas import KMeansAtlas
+from vqflow.atlases.kmeans import KMeansAtlas
 from vqflow.bases import ChartNormal
+from vqflow.config.entries import Optimisation
 from vqflow.embeddings import Frames, Identity
-from vqflow.entries import Optimisation
-from vqflow.model import VQFlow
+from vqflow.models.build import build_model
+from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.preprocessing import Preprocessing
-from vqflow.training import Checkpoint, fit
+from vqflow.training.loop import Checkpoint, fit
 
 EXACT = {"rtol": 0, "atol": 1e-9}
 COVARIANCES = {
@@ -112,7 +112,7 @@ def test_noise_is_what_is_left_of_the_frame(ends: str) -> None:
     z, charts = torch.randn(50, 2, dtype=torch.float64), torch.arange(50) % 4
     x = model.to_data(z, charts)
     y, _ = model.preprocessing(x)
-    torch.testing.assert_close(model._to_noise(y, charts), z, rtol=0, atol=1e-7)
+    torch.testing.assert_close(model.to_noise(y, charts), z, rtol=0, atol=1e-7)
 
 
 def test_frames_see_no_noise_with_one_chart_or_in_evaluation() -> None:

@@ -12,13 +12,14 @@ from conftest import CATALOGUE, images, ring
 from test_config import merge
 
 from vqflow import choice
-from vqflow.assembly import load_atlas, save_atlas
-from vqflow.atlas import KMeansAtlas, as_data_space
-from vqflow.components import ConfigError
-from vqflow.config import parse_config
+from vqflow.atlases.base import as_data_space
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.atlases.vqae import _AutoEncoding
+from vqflow.config.components import ConfigError
+from vqflow.config.parsing import parse_config
 from vqflow.datasets.base import Data
-from vqflow.training import Checkpoint
-from vqflow.vqae import _AutoEncoding
+from vqflow.models.store import load_atlas, save_atlas
+from vqflow.training.loop import Checkpoint
 
 FEW = {"charts": [3, 12], "min_charts": [2, 1], "epsilon": [0.0, 0.3]}
 ATLASES = {"kmeans-auto": {"choice": FEW}, "vq-auto": {"choice": FEW, "training": {"epochs": 3}}}

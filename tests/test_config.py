@@ -13,10 +13,11 @@ import torch
 import yaml
 from conftest import CATALOGUE, ROOT, RUNS
 
-from vqflow.components import ConfigError, build
-from vqflow.config import canonical, data_root, dump, parse_config
+from vqflow.config.components import ConfigError, build
+from vqflow.config.parsing import parse_config
+from vqflow.config.schema import PATH, schema_text
+from vqflow.config.values import canonical, data_root, dump
 from vqflow.flows import build_flow
-from vqflow.schema import PATH, schema_text
 
 
 def merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +180,7 @@ def test_parsing_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     ("component", "message"),
     [
-        ({"class": "vqflow.atlas.Nothing"}, "atlases.mine.class: no 'Nothing' in module"),
+        ({"class": "vqflow.atlases.Nothing"}, "atlases.mine.class: no 'Nothing' in module"),
         ({"class": "vqflow.nothing.Atlas"}, "atlases.mine.class: cannot import"),
         (
             {"class": "vqflow.datasets.toy3d.Helix", "nose": 1},

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vqflow.atlas import KMeansAtlas, SingleChart
-from vqflow.components import ConfigError, build
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.atlases.single import SingleChart
+from vqflow.config.components import ConfigError, build
 from vqflow.embeddings import Conformal, Embedding, Identity
 from vqflow.flows import build_flow
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 
 EXACT = {"rtol": 0, "atol": 1e-9}

@@ -7,10 +7,7 @@ import pandas as pd
 import pytest
 from drawings import band, fid_table, fid_value, line, texts
 
-from vqflow.figures import (
-    fid_curves,
-    style,
-)
+from vqflow.figures import fid_curves, style
 from vqflow.figures.published import FRECHET_DISTANCE
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from vqflow.figures import (
-    fid_curves,
-    style,
-    training_curves,
-)
+from vqflow.figures import fid_curves, style, training_curves
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -9,7 +9,7 @@ import torch
 from conftest import disturb, make_flow
 from zuko.flows import MAF
 
-from vqflow.components import ConfigError
+from vqflow.config.components import ConfigError
 from vqflow.flows import build_flow
 
 AFFINE = "zuko.transforms.MonotonicAffineTransform"

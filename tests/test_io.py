@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vqflow.io import atomic_path, load_weights, provenance, save_weights, write_json
+from vqflow.files import atomic_path, load_weights, save_weights, write_json
+from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
 
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 from conftest import images, make_model, ring
 
-from vqflow.atlas import KMeansAtlas, SingleChart
-from vqflow.covering import Covering
-from vqflow.model import LeakError, VQFlow
+from vqflow.atlases.covering import Covering
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.atlases.single import SingleChart
+from vqflow.models.vqflow import LeakError, VQFlow
 
 EXACT = {"rtol": 0, "atol": 1e-8}
 
@@ -31,7 +32,7 @@ def test_round_trip(model: VQFlow) -> None:
     for chart in range(model.atlas.charts):
         charts = torch.full((len(x),), chart)
         y, _ = model.preprocessing(x)
-        z = model._to_noise(y, charts)
+        z = model.to_noise(y, charts)
         torch.testing.assert_close(model.to_data(z, charts), x, rtol=0, atol=1e-7)
 
 
@@ -41,7 +42,7 @@ def test_ladj_is_that_of_the_autograd_jacobian(model: VQFlow) -> None:
             charts = torch.tensor([chart])
 
             def to_noise(x: torch.Tensor, charts: torch.Tensor = charts) -> torch.Tensor:
-                return model._to_noise(model.preprocessing(x[None])[0], charts)[0]
+                return model.to_noise(model.preprocessing(x[None])[0], charts)[0]
 
             jacobian = torch.autograd.functional.jacobian(to_noise, x)
             z = to_noise(x)
@@ -195,28 +196,28 @@ def test_posterior_is_bayes_rule(model: VQFlow) -> None:
 
 
 @torch.no_grad()
-def test_to_latent(model: VQFlow) -> None:
+def test_infer_noise(model: VQFlow) -> None:
     x = points()
     posterior = model.posterior(x, "all")
     y, _ = model.preprocessing(x)
     latents = torch.stack(
-        [model._to_noise(y, torch.full((len(x),), k)) for k in range(model.atlas.charts)], dim=1
+        [model.to_noise(y, torch.full((len(x),), k)) for k in range(model.atlas.charts)], dim=1
     )
     expected = (posterior[:, :, None] * latents).sum(1)
-    torch.testing.assert_close(model.to_latent(x, "expected"), expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(model.infer_noise(x, "expected"), expected, rtol=0, atol=1e-10)
     best = latents[torch.arange(len(x)), posterior.argmax(1)]
-    torch.testing.assert_close(model.to_latent(x, "most_probable"), best, rtol=0, atol=1e-12)
-    drawn = model.to_latent(x, "sampled", generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(model.infer_noise(x, "most_probable"), best, rtol=0, atol=1e-12)
+    drawn = model.infer_noise(x, "sampled", generator=torch.Generator().manual_seed(0))
     assert ((drawn[:, None] - latents).abs().sum(2).min(1).values < 1e-12).all()
     with pytest.raises(ValueError, match="'best'.*allowed"):
-        model.to_latent(x, "best")
+        model.infer_noise(x, "best")
 
 
 @torch.no_grad()
 def test_chunks_change_nothing(model: VQFlow, monkeypatch: pytest.MonkeyPatch) -> None:
     x = points(50)
     whole = model.log_prob(x, "all"), model.log_prob(x, "covering"), model.posterior(x)
-    monkeypatch.setattr("vqflow.model._CHUNK_ELEMENTS", 7 * 64)
+    monkeypatch.setattr("vqflow.models.vqflow._CHUNK_ELEMENTS", 7 * 64)
     parts = model.log_prob(x, "all"), model.log_prob(x, "covering"), model.posterior(x)
     for expected, actual in zip(whole, parts, strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
@@ -239,7 +240,7 @@ def test_sampling_gives_up_on_a_chart_that_leaks_everything(
     model = make_model("realnvp", ring())
     model.atlas.codes = model.atlas.codes.clone()
     model.atlas.codes[0] = 1e6
-    monkeypatch.setattr("vqflow.model._MAX_TRIES", 3)
+    monkeypatch.setattr("vqflow.models.vqflow._MAX_TRIES", 3)
     with pytest.raises(LeakError, match=r"charts \[0\]"):
         model.sample(50, "confined")
 

@@ -9,7 +9,7 @@ import torch
 from conftest import disturb
 from torch import Tensor
 
-from vqflow.components import ConfigError
+from vqflow.config.components import ConfigError
 from vqflow.flows import ConditionalFlow, build_flow
 from vqflow.flows.multiscale import ConvolutionalCoupling, squeeze
 

@@ -7,8 +7,8 @@ import torch
 from conftest import make_model, ring
 from torch import nn
 
-from vqflow.entries import Optimisation
-from vqflow.optimiser import Optimiser
+from vqflow.config.entries import Optimisation
+from vqflow.training.optimiser import Optimiser
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
@@ -17,7 +17,7 @@ from vqflow.optimiser import Optimiser
 def test_it_makes_the_steps_of_adam(
     schedule: str, clip_norm: float, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vqflow.optimiser._SMALL", small)
+    monkeypatch.setattr("vqflow.training.optimiser._SMALL", small)
     steps, rate = 12, 0.01
     settings = Optimisation(
         epochs=1, batch_size=1, learning_rate=rate, schedule=schedule, clip_norm=clip_norm

@@ -11,11 +11,11 @@ from conftest import CATALOGUE
 from test_stages import PLANES, setting
 from zuko.transforms import MonotonicAffineTransform
 
-from vqflow.components import ConfigError
+from vqflow.config.components import ConfigError
 from vqflow.datasets.base import Data, Dataset
 from vqflow.metrics.base import Metric
-from vqflow.preflight import check
 from vqflow.stages.evaluate import build_metric
+from vqflow.stages.preflight import check
 
 AFFINE = "zuko.transforms.MonotonicAffineTransform"
 PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 1.0}}
@@ -26,7 +26,7 @@ PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 
     [
         ({"flows": {"realnvp": {"transform": 3}}}, "flows.realnvp: zuko.flows.RealNVP refuses"),
         ({"flows": {"realnvp": {"class": "zuko.flows.RealNVQ"}}}, "no 'RealNVQ' in module"),
-        ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32: vqflow.vqae.VQAtlas refuses"),
+        ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32: vqflow.atlases.VQAtlas refuses"),
         ({"datasets": {"helix": {"noise": -1}}}, "datasets.helix: .*noise is -1"),
         ({"datasets": {"helix": {"preprocess": {"logit": 0.1}}}}, "datasets.helix.preprocess"),
         ({"flows": {"realnvp": {"class": "torch.nn.Linear"}}}, "flows.realnvp"),

@@ -7,8 +7,9 @@ import torch
 from conftest import ring
 from test_embeddings import EXACT, KINDS
 
-from vqflow.atlas import KMeansAtlas, SingleChart
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.atlases.single import SingleChart
 from vqflow.embeddings import Conformal
 
 

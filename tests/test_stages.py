@@ -14,15 +14,16 @@ import yaml
 from conftest import CATALOGUE, ROOT, disturb, images, ring, skip_unless_images
 from test_config import merge
 
-from vqflow.assembly import build_atlas, build_model, load_model, save_model
-from vqflow.components import ConfigError
-from vqflow.config import parse_config
+from vqflow.config.components import ConfigError
+from vqflow.config.parsing import parse_config
 from vqflow.datasets.base import Data
+from vqflow.models.build import build_atlas, build_model
+from vqflow.models.store import load_model, save_model
 from vqflow.objectives import FlowTask
 from vqflow.stages.atlas import fit_atlas
 from vqflow.stages.evaluate import evaluate, make_reference
 from vqflow.stages.flow import train_flow
-from vqflow.tables import METRIC_COLUMNS
+from vqflow.tables.summary import METRIC_COLUMNS
 
 SHORT = {"epochs": 4, "samples": 60, "snapshot_interval": 2, "confinement_samples": 20}
 FEW = {"charts": [4, 6], "min_charts": [1, 2], "epsilon": [0.1]}
@@ -269,7 +270,7 @@ def test_samples_that_are_not_finite_diverge(
     def broken(self: Any, n: int, *_: Any) -> Any:
         return torch.full((n, 3), torch.nan), torch.zeros(n, dtype=torch.long)
 
-    monkeypatch.setattr("vqflow.model.VQFlow.sample", broken)
+    monkeypatch.setattr("vqflow.models.VQFlow.sample", broken)
     outputs = train(tmp_path, "realnvp")
     assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
     with np.load(outputs["samples"]) as samples:

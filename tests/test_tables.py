@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqflow.rendering import headline_tables, summary_latex, summary_markdown
-from vqflow.tables import (
+from vqflow.tables.layout import headline_tables, summary_latex, summary_markdown
+from vqflow.tables.summary import (
     METRIC_COLUMNS,
     SUMMARY_COLUMNS,
     gather,

@@ -16,15 +16,15 @@ import torch
 from conftest import ROOT, make_model, ring
 from torch import Tensor, nn
 
-from vqflow.atlas import KMeansAtlas
+from vqflow.atlases.kmeans import KMeansAtlas
+from vqflow.config.entries import Optimisation
 from vqflow.embeddings import Conformal
-from vqflow.entries import Optimisation
+from vqflow.files import load_weights
 from vqflow.flows import build_flow
-from vqflow.io import load_weights
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.preprocessing import Preprocessing
-from vqflow.training import Checkpoint, Outcome, fit
+from vqflow.training.loop import Checkpoint, Outcome, fit
 
 SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2}
 
@@ -141,10 +141,10 @@ PROGRAM = """
     sys.path.insert(0, {tests!r})
     from pathlib import Path
     from conftest import make_model, ring
-    from vqflow.entries import Optimisation
-    from vqflow.io import save_weights
+    from vqflow.config.entries import Optimisation
+    from vqflow.files import save_weights
     from vqflow.objectives import FlowTask
-    from vqflow.training import Checkpoint, fit
+    from vqflow.training.loop import Checkpoint, fit
     import time
 
     torch.set_num_threads(1)
@@ -205,7 +205,7 @@ def test_charts_that_are_not_trained_are_projected_on_at_once(
     x = torch.as_tensor(data.points["train"])
     atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
     atlas.fit(data, seed=0)
-    monkeypatch.setattr("vqflow.objectives._PROJECTED", 250)
+    monkeypatch.setattr("vqflow.objectives.task._PROJECTED", 250)
     losses: dict[bool, list[Tensor]] = {}
     sizes: dict[bool, list[int]] = {}
     project = Conformal.log_volume

@@ -10,10 +10,11 @@ import torch
 from conftest import images, ring
 from torch import Tensor
 
-from vqflow.atlas import as_data_space
+from vqflow.atlases.base import as_data_space
+from vqflow.atlases.networks import decoder_network, encoder_network
+from vqflow.atlases.vqae import VQAtlas, _AutoEncoding
 from vqflow.datasets.base import Data, DataSpec
-from vqflow.training import Checkpoint
-from vqflow.vqae import VQAtlas, _AutoEncoding, decoder_network, encoder_network
+from vqflow.training.loop import Checkpoint
 
 TRAINING = {"epochs": 8, "batch_size": 64, "learning_rate": 5e-3}
 

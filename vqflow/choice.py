@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 
-from vqflow.assembly import build_atlas, build_embedding, build_preprocessing, place_charts
-from vqflow.atlas import Atlas
+from vqflow.atlases.base import Atlas
 from vqflow.datasets.base import Data
 from vqflow.flows import unchanged
-from vqflow.model import VQFlow
+from vqflow.models.build import build_atlas, build_embedding, build_preprocessing, place_charts
+from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
-from vqflow.training import Checkpoint
+from vqflow.training.loop import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def fit_atlas(
     of the flow. Centres are placed once for each K; no flow is trained.
 
     Args:
-        entry: A resolved atlas (:meth:`vqflow.config.Setting.resolved_atlas`).
+        entry: A resolved atlas (:meth:`vqflow.config.catalogue.Setting.resolved_atlas`).
         data: The data set; the test split is not read.
         seed: The trial's seed.
         checkpoint: Where a training in progress is kept.

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
 
 
 class Embedding(nn.Module, ABC):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
 from vqflow.embeddings.base import Embedding
 from vqflow.embeddings.principal_axes import principal_axes
 from vqflow.per_chart import per_chart

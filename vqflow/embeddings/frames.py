@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
 from vqflow.embeddings.base import Embedding
 from vqflow.frames import Covariance, build_frame, fit_mixture
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vqflow.covering import Covering
+from vqflow.atlases.covering import Covering
 
 _FLOOR = 1e-6
 

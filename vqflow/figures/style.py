@@ -15,7 +15,7 @@ import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from vqflow.io import atomic_path
+from vqflow.files import atomic_path
 
 WIDTH = 7.0
 """Width of a double-column figure in inches."""

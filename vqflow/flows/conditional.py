@@ -15,7 +15,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import Flow, LazyComposedTransform, LazyTransform
 from zuko.nn import MaskedLinear
 
-from vqflow.components import ConfigError, build, import_class
+from vqflow.config.components import ConfigError, build, import_class
 from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.forward import call_and_ladj
 

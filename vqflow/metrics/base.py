@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vqflow.datasets.base import Array, Data
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 
 Reference = dict[str, Array]
 

@@ -17,7 +17,7 @@ from pytorch_fid import inception
 from torch import Tensor
 
 from vqflow.datasets.base import Data, DataSpec
-from vqflow.io import atomic_path
+from vqflow.files import atomic_path
 from vqflow.metrics.base import Reference
 from vqflow.metrics.frechet import Extractor, FrechetDistance
 

@@ -12,14 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
 from vqflow.datasets.base import Data
-from vqflow.metrics.base import (
-    SAMPLERS,
-    Metric,
-    NotFiniteError,
-    Reference,
-    Score,
-    TrainedRun,
-)
+from vqflow.metrics.base import SAMPLERS, Metric, NotFiniteError, Reference, Score, TrainedRun
 
 Floats = NDArray[np.float64]
 

@@ -115,7 +115,7 @@ class LogLikelihood(Metric):
 class ManifoldLogLikelihood(Metric):
     """The paper's value on the manifold, ``manifold_log_likelihood``; it ranks nothing.
 
-    See :meth:`vqflow.model.VQFlow.manifold_log_prob` for why it decides nothing. Needs
+    See :meth:`vqflow.models.VQFlow.manifold_log_prob` for why it decides nothing. Needs
     preprocessing that is the identity.
     """
 

@@ -12,10 +12,11 @@ import pandas as pd
 import torch
 
 from vqflow import choice
-from vqflow.assembly import save_atlas
-from vqflow.atlas import Atlas, as_data_space
+from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.datasets.base import Array, Data
-from vqflow.io import atomic_path, provenance, write_json
+from vqflow.files import atomic_path, write_json
+from vqflow.models.store import save_atlas
+from vqflow.provenance import provenance
 from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
 
 

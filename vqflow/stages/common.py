@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import torch
 
-from vqflow.components import ConfigError
-from vqflow.config import STAGE_VERSIONS, fingerprint
-from vqflow.io import atomic_path
-from vqflow.training import Checkpoint
+from vqflow.config.components import ConfigError
+from vqflow.config.values import STAGE_VERSIONS, fingerprint
+from vqflow.files import atomic_path
+from vqflow.training.loop import Checkpoint
 
 Entry = Mapping[str, Any]
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vqflow.components import build
+from vqflow.config.components import build
 from vqflow.datasets.base import Dataset
-from vqflow.io import atomic_path
+from vqflow.files import atomic_path
 
 log = logging.getLogger(__name__)
 

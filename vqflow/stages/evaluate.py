@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow import tables
-from vqflow.assembly import count_numbers, count_parameters, load_model
-from vqflow.components import build
+from vqflow.config.components import build
 from vqflow.datasets.base import Array, Data
-from vqflow.io import atomic_path
+from vqflow.files import atomic_path
 from vqflow.metrics.base import Metric, NotFiniteError, Reference, TrainedRun
+from vqflow.models.build import count_numbers, count_parameters
+from vqflow.models.store import load_model
 from vqflow.stages.common import Entry, use, write_csv
+from vqflow.tables import summary as tables
 
 log = logging.getLogger(__name__)
 

@@ -12,16 +12,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.assembly import build_model, load_atlas, place_charts, save_model
+from vqflow.config.entries import Training
 from vqflow.datasets.base import Array, Data
-from vqflow.entries import Training
-from vqflow.io import atomic_path, provenance, write_json
+from vqflow.files import atomic_path, write_json
 from vqflow.metrics.base import NotFiniteError
-from vqflow.model import LeakError, VQFlow
+from vqflow.models.build import build_model, place_charts
+from vqflow.models.store import load_atlas, save_model
+from vqflow.models.vqflow import LeakError, VQFlow
 from vqflow.objectives import FlowTask
+from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
 from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
-from vqflow.training import Outcome, fit
+from vqflow.training.loop import Outcome, fit
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ def train_flow(setting: Entry, data_path: Path, trials: Mapping[int, Mapping[str
     """Trains one flow, once per trial, resuming from checkpoints, and draws its samples.
 
     Args:
-        setting: A resolved setting (:meth:`vqflow.config.Setting.resolved`).
+        setting: A resolved setting (:meth:`vqflow.config.catalogue.Setting.resolved`).
         data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
         trials: Per seed, the path ``atlas`` of what :func:`vqflow.stages.atlas.fit_atlas`
             wrote, those to write: ``model``, ``history``, ``samples`` and ``provenance``,
@@ -112,7 +114,7 @@ def draw_samples(
         n: Number of samples.
         seed: The trial's seed.
         epoch: The epoch, which seeds the draw too; ``None`` for the final model.
-        support: See :meth:`vqflow.model.VQFlow.sample`.
+        support: See :meth:`vqflow.models.VQFlow.sample`.
         residual: See there.
 
     Raises:

@@ -3,9 +3,10 @@ import re
 import subprocess
 import sys
 
-from vqflow.components import ConfigError
-from vqflow.config import STAGE_VERSIONS, canonical, dump, parse_config
-from vqflow.entries import FIGURES
+from vqflow.config.components import ConfigError
+from vqflow.config.values import STAGE_VERSIONS, canonical, dump
+from vqflow.config.parsing import parse_config
+from vqflow.config.entries import FIGURES
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -76,7 +77,7 @@ def preflight():
         },
         "figures": {name: CONFIG.figure_datasets(name) for name in FIGURES},
     }
-    command = [sys.executable, "-m", "vqflow.preflight"]
+    command = [sys.executable, "-m", "vqflow.stages.preflight"]
     paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(

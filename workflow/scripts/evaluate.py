@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from vqflow.logs import by_seed, read_stage, start_job
 from vqflow.stages.evaluate import evaluate
+from vqflow.stages.job import by_seed, read_stage, start_job
 
 start_job(snakemake.log[0])
 stage = read_stage(snakemake.params)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from vqflow.logs import read_stage, start_job
 from vqflow.stages.evaluate import make_reference
+from vqflow.stages.job import read_stage, start_job
 
 start_job(snakemake.log[0])
 make_reference(

@@ -4,7 +4,7 @@ import pandas as pd
 from vqflow.datasets.base import Data
 from vqflow.figures import atlas
 from vqflow.figures.style import save
-from vqflow.logs import read_stage, start_job
+from vqflow.stages.job import read_stage, start_job
 
 start_job(snakemake.log[0])
 stage = read_stage(snakemake.params)

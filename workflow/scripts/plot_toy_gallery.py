@@ -3,7 +3,7 @@ import numpy as np
 from vqflow.datasets.base import Data
 from vqflow.figures import toy_gallery
 from vqflow.figures.style import label, save
-from vqflow.logs import read_stage, start_job
+from vqflow.stages.job import read_stage, start_job
 
 start_job(snakemake.log[0])
 splits = [Data.load(path) for path in snakemake.input.data]

@@ -2,7 +2,7 @@ import pandas as pd
 
 from vqflow.figures import training_curves
 from vqflow.figures.style import save
-from vqflow.logs import read_stage, start_job
+from vqflow.stages.job import read_stage, start_job
 
 start_job(snakemake.log[0])
 keys = read_stage(snakemake.params)

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from vqflow.config import data_root
-from vqflow.logs import read_stage, start_job
+from vqflow.config.values import data_root
 from vqflow.stages.data import prepare_data
+from vqflow.stages.job import read_stage, start_job
 
 start_job(snakemake.log[0])
 prepare_data(

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from vqflow.covering import Covering, consistent_prior
+from vqflow.atlases.covering import Covering, consistent_prior
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
-from vqflow.training import Checkpoint
+from vqflow.training.loop import Checkpoint
 
 Prior = Literal["coverage", "consistent"]
 
@@ -217,66 +217,6 @@ class Atlas(nn.Module, ABC):
                 shape = state_dict[prefix + name].shape
                 setattr(self, name, getattr(self, name).new_zeros(shape))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
-
-
-class SingleChart(Atlas):
-    """The one-chart atlas: its code has width 0, so the flow on it is the plain flow."""
-
-    def __init__(self, spec: DataSpec) -> None:
-        super().__init__(spec)
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Gives codes of width 0, (N, 0)."""
-        return x.new_zeros(len(x), 0)
-
-    def fit(
-        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
-    ) -> list[dict[str, Any]]:
-        """Sets the one chart; nothing is trained."""
-        self.set_charts(torch.zeros(1, 0), as_data_space(data, "train"))
-        return []
-
-
-class KMeansAtlas(Atlas):
-    """Charts by k-means on the (standardised) data: the paper's alternative, figure 6.
-
-    Args:
-        spec: What the data look like.
-        charts: K, the number of centres.
-        min_charts: m, see :class:`Atlas`.
-        epsilon: ε, see :class:`Atlas`.
-        prior: See :class:`Atlas`.
-    """
-
-    def __init__(
-        self,
-        spec: DataSpec,
-        charts: int,
-        min_charts: int = 1,
-        epsilon: float = 0.0,
-        prior: Prior = "coverage",
-    ) -> None:
-        super().__init__(spec, min_charts, epsilon, prior)
-        if charts < min_charts:
-            raise ValueError(f"charts is {charts}; it must be at least min_charts = {min_charts}")
-        self.wanted_charts = charts
-
-    def encode(self, x: Tensor) -> Tensor:
-        """Gives the standardised data themselves, (N, D)."""
-        return self.normalise(x)
-
-    def fit(
-        self, data: Data, seed: int, checkpoint: Checkpoint | None = None
-    ) -> list[dict[str, Any]]:
-        """Runs k-means on the training split."""
-        from sklearn.cluster import KMeans  # slow to import, and few jobs need it
-
-        x = as_data_space(data, "train")
-        self.fit_scale(x)
-        kmeans = KMeans(self.wanted_charts, n_init=1, random_state=seed)
-        kmeans.fit(self.normalise(x).double().numpy())
-        self.set_charts(torch.as_tensor(kmeans.cluster_centers_), x)
-        return []
 
 
 def as_data_space(data: Data, split: str) -> Tensor:

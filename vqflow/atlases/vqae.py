@@ -8,71 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import Atlas, Prior, as_data_space
+from vqflow.atlases.base import Atlas, Prior, as_data_space
+from vqflow.atlases.networks import decoder_network, encoder_network
+from vqflow.config.entries import Optimisation
 from vqflow.datasets.base import Data, DataSpec
-from vqflow.entries import Optimisation
 from vqflow.seeding import derive_seed
-from vqflow.training import Checkpoint, fit
+from vqflow.training.loop import Checkpoint, fit
 
 _KMEANS_POINTS = 8192
-
-
-def encoder_network(spec: DataSpec, code_dim: int, hidden: Sequence[int]) -> nn.Module:
-    """Builds E: feed-forward for vectors, two strided convolutions for images.
-
-    Args:
-        spec: What the data look like.
-        code_dim: C, the width of the code.
-        hidden: Widths of the hidden layers; for images the two numbers of channels.
-    """
-    if spec.kind == "vector":
-        return _feed_forward([spec.features, *hidden, code_dim])
-    first, second = hidden
-    channels, *size = spec.shape
-    return nn.Sequential(
-        nn.Unflatten(1, spec.shape),
-        nn.Conv2d(channels, first, 3, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Conv2d(first, second, 3, stride=2, padding=1),
-        nn.SiLU(),
-        nn.Flatten(),
-        nn.Linear(second * _area(_halved(_halved(size))), code_dim),
-    )
-
-
-def decoder_network(spec: DataSpec, code_dim: int, hidden: Sequence[int]) -> nn.Module:
-    """Builds D, the mirror of :func:`encoder_network`."""
-    if spec.kind == "vector":
-        return _feed_forward([code_dim, *reversed(hidden), spec.features])
-    first, second = hidden
-    channels, *size = spec.shape
-    half, quarter = _halved(size), _halved(_halved(size))
-    return nn.Sequential(
-        nn.Linear(code_dim, second * _area(quarter)),
-        nn.SiLU(),
-        nn.Unflatten(1, (second, *quarter)),
-        nn.Upsample(size=tuple(half)),
-        nn.Conv2d(second, first, 3, padding=1),
-        nn.SiLU(),
-        nn.Upsample(size=tuple(size)),
-        nn.Conv2d(first, channels, 3, padding=1),
-        nn.Flatten(),
-    )
-
-
-def _feed_forward(widths: Sequence[int]) -> nn.Module:
-    layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
-        layers += [nn.Linear(before, after), nn.SiLU()]
-    return nn.Sequential(*layers[:-1])
-
-
-def _halved(size: Sequence[int]) -> list[int]:
-    return [(length + 1) // 2 for length in size]
-
-
-def _area(size: Sequence[int]) -> int:
-    return size[0] * size[1]
 
 
 class VQAtlas(Atlas):
@@ -85,9 +28,9 @@ class VQAtlas(Atlas):
         training: Budget and optimiser of the auto-encoder (see ``Optimisation``).
         hidden: Widths of the encoder's hidden layers, mirrored by the decoder; for
             images its two numbers of channels.
-        min_charts: m, see :class:`~vqflow.atlas.Atlas`.
-        epsilon: ε, see :class:`~vqflow.atlas.Atlas`.
-        prior: See :class:`~vqflow.atlas.Atlas`.
+        min_charts: m, see :class:`~vqflow.atlases.Atlas`.
+        epsilon: ε, see :class:`~vqflow.atlases.Atlas`.
+        prior: See :class:`~vqflow.atlases.Atlas`.
         decay: Decay of the codebook's exponential moving average.
         commitment: Weight of the commitment loss.
         expire_below: A code whose moving count falls below is placed anew.

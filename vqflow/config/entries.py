@@ -29,7 +29,7 @@ class Component(BaseModel):
     class_: ImportPath = Field(alias="class", description="Import path of the class.")
 
     def arguments(self) -> dict[str, Any]:
-        """Gives ``{"class": ..., **keyword arguments}`` for :func:`vqflow.components.build`."""
+        """Gives ``{"class": ..., **keyword arguments}``, as ``components.build`` takes it."""
         return {"class": self.class_, **(self.__pydantic_extra__ or {})}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from vqflow.components import ConfigError
+from vqflow.config.components import ConfigError
 
 
 def start_job(log_path: str) -> None:

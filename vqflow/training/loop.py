@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vqflow.entries import Optimisation
-from vqflow.io import load_weights, save_weights
-from vqflow.optimiser import Optimiser
+from vqflow.config.entries import Optimisation
+from vqflow.files import load_weights, save_weights
 from vqflow.seeding import derive_seed
+from vqflow.training.optimiser import Optimiser
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from vqflow.io import atomic_path, provenance, write_json, write_text
-from vqflow.rendering import summary_latex, summary_markdown
-from vqflow.tables import gather, summarise
+from vqflow.files import atomic_path, write_json, write_text
+from vqflow.provenance import provenance
+from vqflow.tables.layout import summary_latex, summary_markdown
+from vqflow.tables.summary import gather, summarise
 
 RUNTIME_COLUMNS = [
     "dataset",

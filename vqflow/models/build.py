@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from vqflow.atlas import Atlas, as_data_space
+from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.bases import Base
-from vqflow.components import ConfigError, build
+from vqflow.config.components import ConfigError, build
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.embeddings import Embedding
 from vqflow.flows import build_flow
-from vqflow.io import load_weights, save_weights
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 from vqflow.seeding import derive_seed
 
@@ -39,7 +36,7 @@ def build_atlas(entry: Resolved, spec: DataSpec) -> Atlas:
     arguments = {key: value for key, value in entry.items() if key != "name" and value is not None}
     atlas = build(arguments, place, spec=spec)
     if not isinstance(atlas, Atlas):
-        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.atlas.Atlas")
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.atlases.Atlas")
     atlas.entry = dict(entry)
     return atlas
 
@@ -60,7 +57,7 @@ def build_model(setting: Resolved, atlas: Atlas, seed: int) -> VQFlow:
     """Builds a model on a fitted atlas; its initial weights depend on seed and flow alone.
 
     Args:
-        setting: A resolved setting (:meth:`vqflow.config.Setting.resolved`).
+        setting: A resolved setting (:meth:`vqflow.config.catalogue.Setting.resolved`).
         atlas: The fitted atlas.
         seed: The trial's seed.
 
@@ -113,47 +110,6 @@ def place_charts(model: VQFlow, data: Data) -> None:
     points = torch.as_tensor(data.points["train"]).to(model.device)
     covering = model.atlas.pairs(as_data_space(data, "train").to(model.device))
     model.place_charts(model.preprocessing.dequantise(points, generator), covering)
-
-
-def save_atlas(path: Path, atlas: Atlas) -> None:
-    """Saves a fitted atlas with the configuration it was built from."""
-    save_weights(path, {"config": json.dumps(atlas.entry), "state": atlas.state_dict()})
-
-
-def load_atlas(path: Path, spec: DataSpec) -> Atlas:
-    """Loads what :func:`save_atlas` wrote."""
-    content = load_weights(path)
-    atlas = build_atlas(json.loads(content["config"]), spec)
-    atlas.load_state_dict(content["state"])
-    return atlas.eval()
-
-
-def save_model(path: Path, model: VQFlow, setting: Resolved, status: str) -> None:
-    """Saves a model with the configuration it was built from and how training ended."""
-    spec = model.atlas.spec
-    save_weights(
-        path,
-        {
-            "config": json.dumps({**setting, "atlas": model.atlas.entry}),
-            "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
-            "status": status,
-            "atlas": model.atlas.state_dict(),
-            "model": model.state_dict(),
-        },
-    )
-
-
-def load_model(path: Path) -> tuple[VQFlow, str]:
-    """Loads what :func:`save_model` wrote: the model and the status of its training."""
-    content = load_weights(path)
-    setting = json.loads(content["config"])
-    name, kind, shape, levels = content["spec"]
-    spec = DataSpec(name, kind, tuple(shape), levels)
-    atlas = build_atlas(setting["atlas"], spec)
-    atlas.load_state_dict(content["atlas"])
-    model = build_model(setting, atlas, seed=0)
-    model.load_state_dict(content["model"])
-    return model, content["status"]
 
 
 def count_parameters(module: torch.nn.Module) -> int:

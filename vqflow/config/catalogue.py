@@ -6,18 +6,13 @@ Imports no torch, so that parsing the workflow stays fast.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from vqflow.components import ConfigError
-from vqflow.entries import (
+from vqflow.config.entries import (
     AtlasEntry,
     Benchmark,
     Component,
@@ -28,16 +23,7 @@ from vqflow.entries import (
     Training,
     Variant,
 )
-
-STAGE_VERSIONS = {
-    "data": 2,
-    "atlas": 3,
-    "flow": 3,
-    "reference": 1,
-    "evaluate": 1,
-    "report": 1,
-}
-"""Raise a stage's number when its algorithm changes, so that its results are made again."""
+from vqflow.config.values import dump
 
 
 @dataclass(frozen=True)
@@ -271,75 +257,6 @@ class Config(Strict):
             for name in self.selected_variants()
             if (baseline := self.variants[name].baseline) is not None
         }
-
-
-def parse_config(raw: Mapping[str, Any]) -> Config:
-    """Checks a configuration.
-
-    Args:
-        raw: The merged YAML files.
-
-    Raises:
-        ConfigError: On any mistake, one line each, every line beginning with its place.
-    """
-    strings = list(_numeric_strings(raw, ""))
-    if strings:
-        raise ConfigError("\n".join(strings))
-    try:
-        return Config.model_validate(dict(raw))
-    except ValidationError as error:
-        raise ConfigError("\n".join(_describe(detail) for detail in error.errors())) from None
-
-
-def _describe(detail: Any) -> str:
-    if detail["type"] == "value_error" and not detail["loc"]:
-        return str(detail["ctx"]["error"])
-    place = ".".join(str(part) for part in detail["loc"])
-    given = "" if detail["type"] == "missing" else f" (given: {detail['input']!r})"
-    message = detail["msg"]
-    if detail["type"] == "extra_forbidden":
-        given, message = "", "no such key here; config/README.md lists the keys"
-    return f"{place}: {message}{given}"
-
-
-def _numeric_strings(value: Any, place: str) -> Iterable[str]:
-    """YAML reads 1e-4 as a string: names every string that is a number."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _numeric_strings(item, f"{place}.{key}" if place else str(key))
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield from _numeric_strings(item, f"{place}.{index}")
-    elif isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return
-        shown = int(number) if value.strip().lstrip("+-").isdigit() else number
-        yield f"{place}: '{value}' is a string, not a number; write {shown!r}"
-
-
-def dump(model: BaseModel) -> dict[str, Any]:
-    """Gives a part of the configuration as plain values."""
-    return model.model_dump(mode="json", by_alias=True)
-
-
-def canonical(value: Any) -> str:
-    """Gives JSON with sorted keys: equal text for equal configuration."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
-
-
-def fingerprint(value: Any) -> str:
-    """Gives a short hash of a plain value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
-
-
-def data_root(configured: str) -> Path:
-    """Gives the data folder: the variable VQFLOW_DATA, or else the configured one.
-
-    Where data lie is no parameter of a job: moving them runs nothing again.
-    """
-    return Path(os.environ.get("VQFLOW_DATA") or configured).expanduser()
 
 
 def _check_unique(place: str, items: list[Any]) -> None:

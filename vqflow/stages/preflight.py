@@ -11,12 +11,12 @@ from typing import Any
 
 import torch
 
-from vqflow.assembly import build_atlas, build_embedding, build_model
 from vqflow.choice import candidates
-from vqflow.components import ConfigError
+from vqflow.config.components import ConfigError
 from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.metrics.base import Metric
-from vqflow.model import VQFlow
+from vqflow.models.build import build_atlas, build_embedding, build_model
+from vqflow.models.vqflow import VQFlow
 from vqflow.stages.data import build_dataset
 from vqflow.stages.evaluate import build_metric
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from vqflow.tables import lower_is_better
+from vqflow.tables.summary import lower_is_better
 
 HEADLINES = {
     "log_likelihood_all": "Log-likelihood, all charts",
@@ -68,7 +68,7 @@ def headline_tables(
     """Gives, per headline metric, the table of values and, if there are any, that of the gains.
 
     Args:
-        summary: What :func:`vqflow.tables.summarise` gave.
+        summary: What :func:`vqflow.tables.summary.summarise` gave.
         variants: Rows, in order.
         datasets: Columns, in order; a data set without the metric is left out.
     """

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqflow.entries import Optimisation
+from vqflow.config.entries import Optimisation
 
 _SMALL = 2**18
 

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import Atlas
+from vqflow.atlases.base import Atlas
+from vqflow.atlases.covering import Covering
 from vqflow.bases import Base
-from vqflow.covering import Covering
 from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
 from vqflow.preprocessing import Preprocessing
@@ -183,7 +183,12 @@ class VQFlow(nn.Module):
             parts.append(part.scatter_add(1, charts, joint.softmax(1)))
         return torch.cat(parts)
 
-    def to_latent(
+    def to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
+        """Maps preprocessed points y (P, D) on charts k (P,) to noise z (P, d)."""
+        w = self._to_base(y, charts)
+        return w if self.base is None else self.base.to_noise(w, charts)
+
+    def infer_noise(
         self,
         x: Tensor,
         chart: ChartChoice = "most_probable",
@@ -211,11 +216,11 @@ class VQFlow(nn.Module):
         y, _ = self.preprocessing(x)
         if chart == "expected":
             rows, charts = (posterior > 0).nonzero(as_tuple=True)
-            weighted = posterior[rows, charts, None] * self._to_noise(y[rows], charts)
+            weighted = posterior[rows, charts, None] * self.to_noise(y[rows], charts)
             return weighted.new_zeros(len(x), weighted.shape[1]).index_add(0, rows, weighted)
         if chart == "sampled":
-            return self._to_noise(y, torch.multinomial(posterior, 1, generator=generator)[:, 0])
-        return self._to_noise(y, posterior.argmax(1))
+            return self.to_noise(y, torch.multinomial(posterior, 1, generator=generator)[:, 0])
+        return self.to_noise(y, posterior.argmax(1))
 
     def to_data(self, z: Tensor, charts: Tensor) -> Tensor:
         """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D)."""
@@ -322,10 +327,6 @@ class VQFlow(nn.Module):
     def _to_base(self, y: Tensor, charts: Tensor) -> Tensor:
         u = self.embedding.project(y, charts)
         return self.flow.to_noise(u, self.atlas.standard_codes[charts])
-
-    def _to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
-        w = self._to_base(y, charts)
-        return w if self.base is None else self.base.to_noise(w, charts)
 
     def _draw(
         self, charts: Tensor, generator: torch.Generator | None, residual: bool = True

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlas import as_data_space
-from vqflow.covering import Covering
+from vqflow.atlases.base import as_data_space
+from vqflow.atlases.covering import Covering
 from vqflow.datasets.base import Array, Data
-from vqflow.model import VQFlow
+from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
 
 Objective = Literal["sampled", "covering"]

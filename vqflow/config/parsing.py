@@ -1,0 +1,57 @@
+"""Reading a configuration: every mistake in one line that begins with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from vqflow.config.catalogue import Config
+from vqflow.config.components import ConfigError
+
+
+def parse_config(raw: Mapping[str, Any]) -> Config:
+    """Checks a configuration.
+
+    Args:
+        raw: The merged YAML files.
+
+    Raises:
+        ConfigError: On any mistake, one line each, every line beginning with its place.
+    """
+    strings = list(_numeric_strings(raw, ""))
+    if strings:
+        raise ConfigError("\n".join(strings))
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(detail) for detail in error.errors())) from None
+
+
+def _describe(detail: Any) -> str:
+    if detail["type"] == "value_error" and not detail["loc"]:
+        return str(detail["ctx"]["error"])
+    place = ".".join(str(part) for part in detail["loc"])
+    given = "" if detail["type"] == "missing" else f" (given: {detail['input']!r})"
+    message = detail["msg"]
+    if detail["type"] == "extra_forbidden":
+        given, message = "", "no such key here; config/README.md lists the keys"
+    return f"{place}: {message}{given}"
+
+
+def _numeric_strings(value: Any, place: str) -> Iterable[str]:
+    """YAML reads 1e-4 as a string: names every string that is a number."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _numeric_strings(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _numeric_strings(item, f"{place}.{index}")
+    elif isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return
+        shown = int(number) if value.strip().lstrip("+-").isdigit() else number
+        yield f"{place}: '{value}' is a string, not a number; write {shown!r}"

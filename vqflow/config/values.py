@@ -1,0 +1,44 @@
+"""Plain values of the configuration: equal text for equal meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+STAGE_VERSIONS = {
+    "data": 2,
+    "atlas": 3,
+    "flow": 3,
+    "reference": 1,
+    "evaluate": 1,
+    "report": 1,
+}
+"""Raise a stage's number when its algorithm changes, so that its results are made again."""
+
+
+def dump(model: BaseModel) -> dict[str, Any]:
+    """Gives a part of the configuration as plain values."""
+    return model.model_dump(mode="json", by_alias=True)
+
+
+def canonical(value: Any) -> str:
+    """Gives JSON with sorted keys: equal text for equal configuration."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def fingerprint(value: Any) -> str:
+    """Gives a short hash of a plain value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def data_root(configured: str) -> Path:
+    """Gives the data folder: the variable VQFLOW_DATA, or else the configured one.
+
+    Where data lie is no parameter of a job: moving them runs nothing again.
+    """
+    return Path(os.environ.get("VQFLOW_DATA") or configured).expanduser()
