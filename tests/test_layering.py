@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 LAYERS = [
-    {"__init__", "seeding", "files", "provenance", "per_chart"},
+    {"__init__", "seeding", "files", "provenance", "per_chart", "source"},
     {"config"},
     {"datasets"},
     {"training", "frames"},
