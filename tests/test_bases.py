@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CATALOGUE, disturb, make_flow, ring
+from conftest import disturb, make_flow, ring
+from small import setting
 
 from vqflow.atlases.kmeans import KMeansAtlas
 from vqflow.bases import ChartNormal
 from vqflow.config.entries import Optimisation
 from vqflow.embeddings import Frames, Identity
 from vqflow.models.build import build_model
+from vqflow.models.confinement import estimate_confinement
 from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.preprocessing import Preprocessing
@@ -96,7 +98,7 @@ def test_the_start_is_where_the_flow_puts_each_chart() -> None:
 def test_densities_integrate_to_one(ends: str, support: str) -> None:
     base = None if ends == "data" else ChartNormal(2, 4)
     model = make_model(base, ends="noise" if ends == "noise" else "data")
-    model.estimate_confinement(20000)
+    estimate_confinement(model, 20000)
     steps = torch.linspace(-12, 12, 1201, dtype=torch.float64)
     grid = torch.cartesian_prod(steps, steps)
     mass = model.log_prob(grid, support=support).exp().sum() * (steps[1] - steps[0]) ** 2
@@ -169,17 +171,15 @@ def test_the_weights_of_the_mixture_take_the_priors_place() -> None:
         assert (weights - coverage / coverage.sum()).abs().max() > 1e-3
 
 
+WITH_BASE = {"base": "chart-normal", "baseline": None}
+
+
 def test_a_model_of_the_catalogue_has_its_base() -> None:
     data = ring(2)
     atlas = KMeansAtlas(data.spec, charts=4)
     atlas.fit(data, 0)
-    setting = {
-        "dataset": {"name": "ring", "preprocess": {}},
-        "flow": {"name": "realnvp", **CATALOGUE["flows"]["realnvp"]},
-        "embedding": {"name": "identity", **CATALOGUE["embeddings"]["identity"]},
-        "base": {"name": "chart-normal", **CATALOGUE["bases"]["chart-normal"]},
-    }
-    model = build_model(setting, atlas, seed=0)
+    chosen = setting("kmeans-realnvp", variants={"kmeans-realnvp": WITH_BASE})
+    model = build_model(chosen, atlas, seed=0)
     assert isinstance(model.base, ChartNormal)
     assert model.base.fitted_numbers == 4 * (2 + 2)
-    assert build_model({**setting, "base": None}, atlas, seed=0).base is None
+    assert build_model(chosen.model_copy(update={"base": None}), atlas, seed=0).base is None

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 from conftest import CATALOGUE, images, ring
-from test_config import merge
+from small import merge
 
 from vqflow import choice
 from vqflow.atlases.base import as_data_space
 from vqflow.atlases.kmeans import KMeansAtlas
 from vqflow.atlases.vqae import _AutoEncoding
 from vqflow.config.components import ConfigError
+from vqflow.config.entries import Component
 from vqflow.config.parsing import parse_config
+from vqflow.config.setting import AtlasSetting
 from vqflow.datasets.base import Data
 from vqflow.models.store import load_atlas, save_atlas
 from vqflow.training.loop import Checkpoint
@@ -25,8 +27,8 @@ FEW = {"charts": [3, 12], "min_charts": [2, 1], "epsilon": [0.0, 0.3]}
 ATLASES = {"kmeans-auto": {"choice": FEW}, "vq-auto": {"choice": FEW, "training": {"epochs": 3}}}
 
 
-def entry(atlas: str = "kmeans-auto", **changes: Any) -> dict[str, Any]:
-    """A resolved atlas that chooses, as a job is given it."""
+def entry(atlas: str = "kmeans-auto", **changes: Any) -> AtlasSetting:
+    """An atlas that chooses, as a job is given it."""
     run = {
         "run": "test",
         "seeds": [0],
@@ -35,7 +37,7 @@ def entry(atlas: str = "kmeans-auto", **changes: Any) -> dict[str, Any]:
         "benchmarks": {"b": {"datasets": ["helix"], "variants": ["v"], "metrics": ["charts"]}},
     }
     config = parse_config(merge(merge(CATALOGUE, run), changes))
-    return config.settings()["helix", "v"].resolved_atlas()
+    return config.settings()["helix", "v"].of_atlas()
 
 
 def helix(n: int = 300) -> Data:
@@ -49,7 +51,7 @@ def test_the_best_of_all_candidates_is_fitted(atlas: str) -> None:
     assert sorted(tried) == sorted((k, m, e) for k in (3, 12) for m in (1, 2) for e in (0.0, 0.3))
     best = max(fitted.scores, key=lambda row: row["validation_log_likelihood"])
     assert [row for row in fitted.scores if row["chosen"]] == [best]
-    assert fitted.atlas.entry["charts"] == best["charts"]
+    assert fitted.atlas.entry.arguments()["charts"] == best["charts"]
     assert fitted.atlas.min_charts == best["min_charts"]
     assert fitted.atlas.epsilon == best["epsilon"]
     assert fitted.atlas.charts == best["kept_charts"]
@@ -60,11 +62,11 @@ def test_each_candidate_is_the_atlas_of_its_numbers(atlas: str) -> None:
     """Though centres are placed once for each K, each is as if its charts had been given."""
     resolved = entry(atlas)
     fitted = choice.fit_atlas(resolved, helix(), seed=0)
-    for candidate, row in zip(choice.candidates(resolved), fitted.scores, strict=True):
-        plain = choice.fit_atlas(candidate, helix(), seed=0)
+    for candidate, row in zip(choice.candidates(resolved.atlas), fitted.scores, strict=True):
+        plain = choice.fit_atlas(AtlasSetting(atlas=candidate), helix(), seed=0)
         assert plain.scores == []
         assert plain.atlas.charts == row["kept_charts"]
-        score = choice._score(resolved["choice"], plain.atlas, helix())
+        score = choice._score(resolved, plain.atlas, helix())
         assert score == pytest.approx(row["validation_log_likelihood"], abs=1e-5)
         if row["chosen"]:
             for name, value in plain.atlas.state_dict().items():
@@ -120,7 +122,8 @@ def test_the_score_is_that_of_a_mixture_of_gaussians() -> None:
     }
     fitted = choice.fit_atlas(entry(**changes), data, seed=0)
     embedding = choice.build_embedding(
-        {"name": "f", "class": "vqflow.embeddings.Frames", "shrinkage": 0.0}, fitted.atlas
+        Component.model_validate({"class": "vqflow.embeddings.Frames", "shrinkage": 0.0}),
+        fitted.atlas,
     )
     x = torch.as_tensor(data.points["train"])
     rows = fitted.atlas.pairs(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -12,23 +11,13 @@ import pytest
 import torch
 import yaml
 from conftest import CATALOGUE, ROOT, RUNS
+from small import merge
 
 from vqflow.config.components import ConfigError, build
 from vqflow.config.parsing import parse_config
 from vqflow.config.schema import PATH, schema_text
-from vqflow.config.values import canonical, data_root, dump
+from vqflow.config.values import canonical, data_root, dump, load
 from vqflow.flows import build_flow
-
-
-def merge(base: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    """Merges as Snakemake does: dictionaries deeply, lists replaced."""
-    merged = copy.deepcopy(base)
-    for key, value in update.items():
-        old = merged.get(key)
-        merged[key] = (
-            merge(old, value) if isinstance(value, dict) and isinstance(old, dict) else value
-        )
-    return merged
 
 
 def demo(**changes: Any) -> dict[str, Any]:
@@ -47,7 +36,9 @@ def test_shipped_runs_are_valid_and_named_like_their_file(path: Path) -> None:
 def test_flows_of_shipped_runs_can_be_built(path: Path) -> None:
     """With the run's own arguments, on images of 64 pixels."""
     config = parse_config(merge(CATALOGUE, yaml.safe_load(path.read_text())))
-    entries = {setting.flow_name: dump(setting.flow) for setting in config.settings().values()}
+    entries = {
+        setting.flow.name: setting.flow.arguments() for setting in config.settings().values()
+    }
     for name, entry in entries.items():
         flow = build_flow(entry, name, 64, 2, seed=0, shape=(1, 8, 8))
         with torch.no_grad():
@@ -123,6 +114,15 @@ def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
             {"variants": {"vq-maf": {"baseline": "vq-maf"}}},
             "variants.vq-maf.baseline: 'vq-maf' has a baseline itself",
         ),
+        (
+            {"training": {"toy": {"snapshot_interval": 2}}},
+            "training.toy: Value error, snapshot_interval needs snapshot_samples beside it",
+        ),
+        ({"flows": {"maf": {"name": "x"}}}, "flows.maf.name: no such key here"),
+        (
+            {"benchmarks": {"toys": {"sampling": "many"}}},
+            "benchmarks.toys.sampling: no sampling 'many'; allowed: default, digits, images",
+        ),
         ({"run": "a/b"}, "run: String should match pattern"),
     ],
 )
@@ -140,15 +140,15 @@ def test_reordering_keys_changes_no_parameter() -> None:
     }
     first, second = parse_config(raw), parse_config(reordered)
     for cell, setting in first.settings().items():
-        assert canonical(setting.resolved()) == canonical(second.settings()[cell].resolved())
+        assert canonical(dump(setting)) == canonical(dump(second.settings()[cell]))
 
 
 def test_substitution_swaps_names_for_base_and_variant_alike() -> None:
     settings = parse_config(demo()).settings()
-    assert settings["digits", "maf"].training_name == "image"
-    assert settings["digits", "vq-maf"].training_name == "image"
-    assert settings["digits", "vq-maf"].atlas_name == "vq32-image"
-    assert settings["helix", "vq-maf"].atlas_name == "vq32"
+    assert settings["digits", "maf"].training.name == "image"
+    assert settings["digits", "vq-maf"].training.name == "image"
+    assert settings["digits", "vq-maf"].atlas.name == "vq32-image"
+    assert settings["helix", "vq-maf"].atlas.name == "vq32"
 
 
 def test_families_and_baselines() -> None:
@@ -170,7 +170,7 @@ def test_the_schema_is_fresh() -> None:
 
 def test_parsing_imports_nothing_heavy() -> None:
     program = (
-        "import sys, vqflow.config\n"
+        "import sys, vqflow.config.parsing\n"
         "heavy = {'torch', 'zuko', 'sklearn', 'scipy', 'pandas', 'matplotlib', 'numpy'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
@@ -191,3 +191,29 @@ def test_parsing_imports_nothing_heavy() -> None:
 def test_building_names_the_place(component: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build(component, "atlases.mine")
+
+
+@pytest.mark.parametrize("path", RUNS, ids=lambda path: path.stem)
+def test_what_a_run_selects_is_a_configuration_of_the_same_results(path: Path) -> None:
+    config = parse_config(merge(CATALOGUE, yaml.safe_load(path.read_text())))
+    again = parse_config(yaml.safe_load(yaml.safe_dump(config.selection())))
+    assert again.selection() == config.selection()
+    for cell, setting in config.settings().items():
+        assert dump(again.settings()[cell]) == dump(setting)
+
+
+def test_settings_come_back_from_their_text() -> None:
+    for setting in parse_config(demo()).settings().values():
+        again = load(type(setting), dump(setting))
+        assert again == setting
+        assert load(type(setting.of_model()), dump(setting.of_model())) == setting.of_model()
+        assert load(type(setting.of_atlas()), dump(setting.of_atlas())) == setting.of_atlas()
+
+
+def test_threads_and_device_are_no_part_of_what_a_result_depends_on() -> None:
+    machine = {"training": {"toy": {"threads": 7, "device": "cuda"}}}
+    one, other = (parse_config(demo(**changes)).settings() for changes in ({}, machine))
+    assert other["helix", "maf"].training.threads == 7
+    assert other["helix", "maf"].training.device == "cuda"
+    for cell, setting in one.items():
+        assert dump(setting) == dump(other[cell])

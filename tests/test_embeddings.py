@@ -19,6 +19,7 @@ from vqflow.atlases.single import SingleChart
 from vqflow.config.components import ConfigError, build
 from vqflow.embeddings import Conformal, Embedding, Identity
 from vqflow.flows import build_flow
+from vqflow.models.confinement import estimate_confinement, sample_confined
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 
@@ -168,7 +169,7 @@ def test_ambient_densities_integrate_to_one(kind: str, charts: int) -> None:
 def test_samples_agree_with_the_density(kind: str) -> None:
     model = model_of(kind, 4)
     n, cells, fine = 40_000, 8, 40
-    x, _ = model.sample(n, "all", torch.Generator().manual_seed(0))
+    x, _ = model.sample(n, torch.Generator().manual_seed(0))
     edges = torch.linspace(-3, 3, cells + 1, dtype=torch.float64)
     observed = torch.histogramdd(x, [edges, edges]).hist
     step = 6 / (cells * fine)
@@ -200,12 +201,12 @@ def test_samples_leave_the_chart_as_the_density_says(kind: str, features: int, l
 @torch.no_grad()
 def test_covering_is_a_lower_bound(kind: str) -> None:
     model = model_of(kind, 4)
-    model.estimate_confinement(2000)
+    estimate_confinement(model, 2000)
     x = torch.as_tensor(ring(2).points["test"])
     covering = model.log_prob(x, "covering")
     assert (covering <= model.log_prob(x, "all") + 1e-12).all()
     assert (covering <= model.log_prob(x, "confined") + 1e-12).all()
-    inside, charts = model.sample(500, "confined", torch.Generator().manual_seed(0))
+    inside, charts = sample_confined(model, 500, torch.Generator().manual_seed(0))
     assert model.atlas.covering(inside).gather(1, charts[:, None]).all()
 
 
@@ -237,9 +238,9 @@ def test_sigma_can_leave_its_floor() -> None:
 @torch.no_grad()
 def test_without_residual_samples_lie_on_the_images(kind: str) -> None:
     model = model_of(kind, 4)
-    x, charts = model.sample(50, "all", torch.Generator().manual_seed(0), residual=False)
+    x, charts = model.sample(50, torch.Generator().manual_seed(0), residual=False)
     torch.testing.assert_close(model.reconstruct(x, charts), x, rtol=0, atol=1e-8)
-    noisy, charts = model.sample(50, "all", torch.Generator().manual_seed(0))
+    noisy, charts = model.sample(50, torch.Generator().manual_seed(0))
     assert (model.reconstruct(noisy, charts) - noisy).norm(dim=1).mean() > 0.05
 
 

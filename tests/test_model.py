@@ -12,7 +12,8 @@ from conftest import images, make_model, ring
 from vqflow.atlases.covering import Covering
 from vqflow.atlases.kmeans import KMeansAtlas
 from vqflow.atlases.single import SingleChart
-from vqflow.models.vqflow import LeakError, VQFlow
+from vqflow.models.confinement import LeakError, estimate_confinement, leak, sample_confined
+from vqflow.models.vqflow import VQFlow
 
 EXACT = {"rtol": 0, "atol": 1e-8}
 
@@ -99,7 +100,7 @@ def grid(half_width: float, steps: int) -> tuple[torch.Tensor, float]:
 @torch.no_grad()
 def test_densities_integrate_to_one(model: VQFlow) -> None:
     x, area = grid(9.0, 420)
-    model.estimate_confinement(20_000)
+    estimate_confinement(model, 20_000)
     total = float(model.log_prob(x, "all").exp().sum() * area)
     assert total == pytest.approx(1, abs=2e-3)
     confined = float(model.log_prob(x, "confined").exp().sum() * area)
@@ -111,11 +112,11 @@ def test_densities_integrate_to_one(model: VQFlow) -> None:
 @torch.no_grad()
 def test_covering_is_a_lower_bound(model: VQFlow) -> None:
     x = points(200)
-    model.estimate_confinement(2000)
+    estimate_confinement(model, 2000)
     covering = model.log_prob(x, "covering")
     assert (covering <= model.log_prob(x, "all") + 1e-12).all()
     assert (covering <= model.log_prob(x, "confined") + 1e-12).all()
-    assert 0 < model.leak() < 1
+    assert 0 < leak(model) < 1
 
 
 @torch.no_grad()
@@ -124,19 +125,19 @@ def test_one_chart_is_the_plain_flow(flow_name: str) -> None:
     atlas = SingleChart(data.spec)
     atlas.fit(data, seed=0)
     model = make_model(flow_name, data, atlas)
-    model.estimate_confinement(10)
+    estimate_confinement(model, 10)
     x = points()
     y, ladj = model.preprocessing(x)
     plain = model.flow.flow().log_prob(y) + ladj
     for support in ("all", "covering", "confined"):
         torch.testing.assert_close(model.log_prob(x, support), plain, rtol=0, atol=1e-12)
-    assert model.leak() == pytest.approx(0, abs=1e-12)
+    assert leak(model) == pytest.approx(0, abs=1e-12)
 
 
 @torch.no_grad()
 def test_permuting_the_charts_changes_nothing(model: VQFlow) -> None:
     x = points()
-    model.estimate_confinement(500)
+    estimate_confinement(model, 500)
     supports = ("all", "covering", "confined")
     before = [model.log_prob(x, support) for support in supports]
     order = torch.tensor([2, 0, 3, 1])
@@ -154,9 +155,11 @@ def test_permuting_the_charts_changes_nothing(model: VQFlow) -> None:
 @pytest.mark.parametrize("support", ["all", "confined"])
 @torch.no_grad()
 def test_histogram_of_samples_agrees_with_the_density(model: VQFlow, support: str) -> None:
-    model.estimate_confinement(20_000)
+    estimate_confinement(model, 20_000)
     n = 40_000
-    x, _ = model.sample(n, support, torch.Generator().manual_seed(3))
+    x, _ = (sample_confined if support == "confined" else VQFlow.sample)(
+        model, n, torch.Generator().manual_seed(3)
+    )
     cells = 8
     edges = np.linspace(-4, 4, cells + 1)
     observed, _, _ = np.histogram2d(x[:, 0], x[:, 1], bins=[edges, edges])
@@ -170,13 +173,13 @@ def test_histogram_of_samples_agrees_with_the_density(model: VQFlow, support: st
 
 @torch.no_grad()
 def test_confined_samples_lie_in_their_charts(model: VQFlow) -> None:
-    x, charts = model.sample(2000, "confined", torch.Generator().manual_seed(0))
+    x, charts = sample_confined(model, 2000, torch.Generator().manual_seed(0))
     covering = model.atlas.covering(x)
     assert covering.gather(1, charts[:, None]).all()
-    plain, charts = model.sample(2000, "all", torch.Generator().manual_seed(0))
+    plain, charts = model.sample(2000, torch.Generator().manual_seed(0))
     inside = model.atlas.covering(plain).gather(1, charts[:, None])
-    model.estimate_confinement(20_000)
-    assert float(1 - inside.double().mean()) == pytest.approx(model.leak(), abs=0.05)
+    estimate_confinement(model, 20_000)
+    assert float(1 - inside.double().mean()) == pytest.approx(leak(model), abs=0.05)
 
 
 @torch.no_grad()
@@ -240,9 +243,9 @@ def test_sampling_gives_up_on_a_chart_that_leaks_everything(
     model = make_model("realnvp", ring())
     model.atlas.codes = model.atlas.codes.clone()
     model.atlas.codes[0] = 1e6
-    monkeypatch.setattr("vqflow.models.vqflow._MAX_TRIES", 3)
+    monkeypatch.setattr("vqflow.models.confinement._MAX_TRIES", 3)
     with pytest.raises(LeakError, match=r"charts \[0\]"):
-        model.sample(50, "confined")
+        sample_confined(model, 50)
 
 
 @torch.no_grad()

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 from conftest import CATALOGUE
-from test_stages import PLANES, setting
+from small import metric, setting
+from test_stages import PLANES
 from zuko.transforms import MonotonicAffineTransform
 
 from vqflow.config.components import ConfigError
+from vqflow.config.values import dump
 from vqflow.datasets.base import Data, Dataset
 from vqflow.metrics.base import Metric
 from vqflow.stages.evaluate import build_metric
@@ -33,7 +35,7 @@ PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 
     ],
 )
 def test_preflight_names_the_place(changes: Any, message: str) -> None:
-    chosen = {"variant": "vq-realnvp", **setting("vq-realnvp", **changes)}
+    chosen = dump(setting("vq-realnvp", **changes))
     with pytest.raises(ConfigError, match=message):
         check({"settings": [chosen], "metrics": {}, "figures": {}})
 
@@ -59,7 +61,7 @@ def wide(dataset: str) -> dict[str, Any]:
         "atlases": {"vq32": {"hidden": [8, 8]}},
         "datasets": {"helix": {"class": dataset}},
     }
-    chosen = {"variant": "mine", **setting("mine", **changes)}
+    chosen = dump(setting("mine", **changes))
     return {"settings": [chosen], "metrics": {}, "figures": {}}
 
 
@@ -97,7 +99,7 @@ def test_preflight_builds_flows_for_images_at_their_size(
         "flows": {"realnvp-image": {"scales": scales}},
         "variants": {"mine": {**CATALOGUE["variants"]["kmeans-realnvp"], "flow": "realnvp-image"}},
     }
-    chosen = {"variant": "mine", **setting("mine", **changes)}
+    chosen = dump(setting("mine", **changes))
     selection = {"settings": [chosen], "metrics": {}, "figures": {}}
     if message is None:
         assert "variants.mine on helix" in check(selection)
@@ -121,7 +123,7 @@ def test_preflight_builds_flows_for_images_at_their_size(
 def test_preflight_tries_what_a_flow_calls_itself(
     arguments: dict[str, Any], message: str | None
 ) -> None:
-    chosen = {"variant": "vq-maf", **setting("vq-maf", flows={"maf": arguments})}
+    chosen = dump(setting("vq-maf", flows={"maf": arguments}))
     selection = {"settings": [chosen], "metrics": {}, "figures": {}}
     if message is None:
         assert "variants.vq-maf on helix" in check(selection)
@@ -138,7 +140,7 @@ class Lost(MonotonicAffineTransform):
 
 
 def test_preflight_knows_a_least_scale_that_hides_the_pixels() -> None:
-    chosen = {"variant": "vq-maf", **setting("vq-maf", datasets={"helix": PIXELS})}
+    chosen = dump(setting("vq-maf", datasets={"helix": PIXELS}))
     selection = {"settings": [chosen], "metrics": {}, "figures": {}}
     with pytest.raises(ConfigError, match="datasets.helix.preprocess: .*min_scale is 1.0.*0 to 0"):
         check(selection)
@@ -147,8 +149,8 @@ def test_preflight_knows_a_least_scale_that_hides_the_pixels() -> None:
 
 
 def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:
-    entry = {"name": "mine", **CATALOGUE["metrics"]["manifold_log_likelihood"]}
-    chosen = {"variant": "vq-cef", **setting("vq-cef")}
+    entry = dump(metric("manifold_log_likelihood")) | {"name": "mine"}
+    chosen = dump(setting("vq-cef"))
     selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
     with pytest.raises(ConfigError, match="metrics.mine: needs datasets.helix.preprocess"):
         check(selection)
@@ -158,14 +160,14 @@ def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE["metrics"]))
 def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
-    entry = {"name": name, **CATALOGUE["metrics"][name]}
-    metric = build_metric(entry)
-    assert isinstance(metric, Metric)
-    chosen = {"variant": "vq-realnvp", **setting("vq-realnvp")}
-    chosen["training"]["samples"] = 10_000
-    chosen["dataset"]["preprocess"]["standardise"] = not metric.own_space
-    selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
-    if "vector" in metric.kinds:
+    entry = metric(name)
+    built = build_metric(entry)
+    assert isinstance(built, Metric)
+    chosen = dump(setting("vq-realnvp"))
+    chosen["sampling"]["samples"] = chosen["training"]["snapshot_samples"] = 10_000
+    chosen["dataset"]["preprocess"]["standardise"] = not built.own_space
+    selection = {"settings": [chosen], "metrics": {"helix": [dump(entry)]}, "figures": {}}
+    if "vector" in built.kinds:
         assert f"metrics.{name} on helix" in check(selection)
     else:
         with pytest.raises(ConfigError, match=f"metrics.{name}: scores image data"):
@@ -182,7 +184,7 @@ def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
 def test_preflight_finds_what_would_fail_after_training(
     metrics: list[str], figures: dict[str, list[str]], message: str
 ) -> None:
-    entries = [{"name": name, **CATALOGUE["metrics"][name]} for name in metrics]
-    chosen = {"variant": "realnvp", **setting("realnvp")}
+    entries = [dump(metric(name)) for name in metrics]
+    chosen = dump(setting("realnvp"))
     with pytest.raises(ConfigError, match=message):
         check({"settings": [chosen], "metrics": {"helix": entries}, "figures": figures})

@@ -12,70 +12,26 @@ import pytest
 import torch
 import yaml
 from conftest import CATALOGUE, ROOT, disturb, images, ring, skip_unless_images
-from test_config import merge
+from small import FLOW_FILES, merge, metric, score, setting, train
 
 from vqflow.config.components import ConfigError
-from vqflow.config.parsing import parse_config
 from vqflow.datasets.base import Data
 from vqflow.models.build import build_atlas, build_model
-from vqflow.models.store import load_model, save_model
+from vqflow.models.confinement import estimate_confinement
+from vqflow.models.store import load_model, save_confinement, save_model
 from vqflow.objectives import FlowTask
-from vqflow.stages.atlas import fit_atlas
-from vqflow.stages.evaluate import evaluate, make_reference
 from vqflow.stages.flow import train_flow
+from vqflow.stages.machine import Machine
 from vqflow.tables.summary import METRIC_COLUMNS
-
-SHORT = {"epochs": 4, "samples": 60, "snapshot_interval": 2, "confinement_samples": 20}
-FEW = {"charts": [4, 6], "min_charts": [1, 2], "epsilon": [0.1]}
-SMALL = {
-    "training": {"toy": SHORT, "frames": SHORT},
-    "atlases": {
-        "kmeans32": {"charts": 8},
-        "vq32": {"charts": 8, "training": {"epochs": 2}},
-        "kmeans-auto": {"choice": FEW},
-        "vq-auto": {"choice": FEW, "training": {"epochs": 2}},
-    },
-}
-
-
-def setting(variant: str, **changes: Any) -> dict[str, Any]:
-    run = {
-        "run": "test",
-        "seeds": [0],
-        "benchmarks": {
-            "b": {"datasets": ["helix"], "variants": [variant], "metrics": ["log_likelihood"]}
-        },
-    }
-    config = parse_config(merge(merge(merge(CATALOGUE, SMALL), run), changes))
-    return config.settings()["helix", variant].resolved()
-
-
-def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) -> dict[str, Path]:
-    """Runs atlas and flow on small data; gives the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (data or ring(3, name="helix")).save(folder / "data.npz")
-    chosen = setting(variant, **changes)
-    names = {
-        "charts": "charts.npz",
-        "history": "atlas.csv",
-        "choice": "choice.csv",
-        "provenance": "atlas.json",
-    }
-    atlas = {"atlas": folder / "atlas.pt", **{key: folder / name for key, name in names.items()}}
-    atlas |= {"scratch": folder / "scratch-atlas"}
-    fit_atlas(chosen["atlas"], folder / "data.npz", {0: atlas})
-    names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
-    outputs = {key: folder / name for key, name in names.items()}
-    trial = {**outputs, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
-    train_flow(chosen, folder / "data.npz", {0: trial})
-    return outputs
 
 
 @pytest.mark.parametrize("variant", sorted(CATALOGUE["variants"]))
 def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, variant: str) -> None:
     outputs = train(tmp_path, variant)
+    with np.load(outputs["snapshots"]) as snapshots:
+        assert set(snapshots.files) == {"epoch_2", "epoch_4"}
     with np.load(outputs["samples"]) as samples:
-        names = {"epoch_2", "epoch_4", "final", "final_charts", "final_confined"}
+        names = {"final", "final_charts", "final_confined"}
         embedding = CATALOGUE["variants"][variant].get("embedding", "identity")
         if "latent_features" in CATALOGUE["embeddings"][embedding]:
             names |= {"final_mean"}
@@ -87,22 +43,9 @@ def test_every_variant_of_the_catalogue_trains_and_is_scored(tmp_path: Path, var
     assert facts["config"]["flow"]["name"] == CATALOGUE["variants"][variant]["flow"]
     assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
     assert not (tmp_path / "scratch").exists()
-    metrics = [
-        {"name": name, **CATALOGUE["metrics"][name]}
-        for name in ("log_likelihood", "kde_log_likelihood", "charts", "reconstruction_error")
-    ]
-    metrics[1]["samples"] = 60
-    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    evaluate(
-        setting(variant),
-        variant,
-        metrics,
-        tmp_path / "data.npz",
-        tmp_path / "reference.npz",
-        {0: outputs},
-        tmp_path / "metrics.csv",
-    )
-    table = pd.read_csv(tmp_path / "metrics.csv")
+    metrics = [metric(name) for name in ("log_likelihood", "charts", "reconstruction_error")]
+    metrics.append(metric("kde_log_likelihood", samples=60))
+    table = pd.read_csv(score(tmp_path, variant, {0: outputs}, *metrics))
     assert tuple(table.columns) == METRIC_COLUMNS
     assert table["value"].notna().all()
     reconstruction = table.loc[table["metric"] == "reconstruction_error", "value"].item()
@@ -125,12 +68,11 @@ def test_gathered_trials_equal_separate_ones_and_resume(
     """A job of two trials that fails in the second does not train the first again."""
     separate = train(tmp_path / "one", "kmeans-realnvp")
     data, atlas = tmp_path / "one" / "data.npz", tmp_path / "one" / "atlas.pt"
-    names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
     trials = {
         seed: {
             "atlas": atlas,
             "scratch": tmp_path / f"scratch{seed}",
-            **{key: tmp_path / str(seed) / name for key, name in names.items()},
+            **{key: tmp_path / str(seed) / name for key, name in FLOW_FILES.items()},
         }
         for seed in (0, 1)
     }
@@ -144,10 +86,10 @@ def test_gathered_trials_equal_separate_ones_and_resume(
 
     monkeypatch.setattr(FlowTask, "losses", counted)
     with pytest.raises(RuntimeError, match="out of luck"):
-        train_flow(setting("kmeans-realnvp"), data, trials)
-    train_flow(setting("kmeans-realnvp"), data, trials)
+        train_flow(setting("kmeans-realnvp").of_model(), data, trials, Machine())
+    train_flow(setting("kmeans-realnvp").of_model(), data, trials, Machine())
     assert 4 + 2 + 3 <= len(epochs) <= 4 + 2 + 4
-    for name in ("model", "history", "samples"):
+    for name in ("model", "history", "snapshots"):
         assert trials[0][name].read_bytes() == separate[name].read_bytes()
         assert trials[1][name].read_bytes() != separate[name].read_bytes()
     assert not any(paths["scratch"].exists() for paths in trials.values())
@@ -178,22 +120,9 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
     small = {"atlases": {atlas: {"training": {"epochs": 2}} if atlas != "single" else {}}}
     changes = merge(merge(run, small), {"datasets": {"helix": {"preprocess": {"logit": 0.01}}}})
     outputs = train(tmp_path, "realnvp", images(), **changes)
-    metrics = [
-        {"name": name, **CATALOGUE["metrics"][name]}
-        for name in ("log_likelihood", "fid_classifier", "charts")
-    ]
-    metrics[1] |= {"samples": 60, "steps": 20}
-    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    evaluate(
-        setting("realnvp", **changes),
-        "realnvp",
-        metrics,
-        tmp_path / "data.npz",
-        tmp_path / "reference.npz",
-        {0: outputs},
-        tmp_path / "metrics.csv",
-    )
-    table = pd.read_csv(tmp_path / "metrics.csv")
+    metrics = [metric("log_likelihood"), metric("charts")]
+    metrics.append(metric("fid_classifier", samples=60, steps=20))
+    table = pd.read_csv(score(tmp_path, "realnvp", {0: outputs}, *metrics, **changes))
     distances = table[table["metric"] == "fid_classifier"]
     assert sorted(distances["epoch"].dropna()) == [2, 4]
     assert distances["epoch"].isna().sum() == 1
@@ -226,8 +155,8 @@ def test_images_from_planes_are_trained_and_scored_the_same_whatever_came_before
         outputs.append(train(tmp_path / str(seed), "kmeans-realnvp", images(300), **changes))
     for name in ("model", "history", "samples"):
         assert outputs[0][name].read_bytes() == outputs[1][name].read_bytes()
-    model, status = load_model(outputs[0]["model"])
-    assert status == "ok"
+    model = load_model(outputs[0]["model"])
+    assert json.loads(outputs[0]["status"].read_text()) == {"status": "ok", "reason": None}
     history = pd.read_csv(outputs[0]["history"])
     data = Data.load(tmp_path / "0" / "data.npz")
     validation = FlowTask(model, data, "covering", lambda epoch: None).validate()
@@ -245,19 +174,8 @@ def test_images_from_planes_are_trained_and_scored_the_same_whatever_came_before
 def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FlowTask, "validate", lambda self: {"validation_loss": float("nan")})
     outputs = train(tmp_path, "realnvp")
-    assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
-    metrics = [{"name": "log_likelihood", **CATALOGUE["metrics"]["log_likelihood"]}]
-    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
-    evaluate(
-        setting("realnvp"),
-        "realnvp",
-        metrics,
-        tmp_path / "data.npz",
-        tmp_path / "reference.npz",
-        {0: outputs},
-        tmp_path / "metrics.csv",
-    )
-    table = pd.read_csv(tmp_path / "metrics.csv")
+    assert json.loads(outputs["status"].read_text())["status"] == "diverged"
+    table = pd.read_csv(score(tmp_path, "realnvp", {0: outputs}, metric("log_likelihood")))
     assert (table["status"] == "diverged").all()
     assert table["value"].isna().all()
     assert set(table["split"]) == {"test", "validation"}
@@ -272,7 +190,10 @@ def test_samples_that_are_not_finite_diverge(
 
     monkeypatch.setattr("vqflow.models.VQFlow.sample", broken)
     outputs = train(tmp_path, "realnvp")
-    assert json.loads(outputs["provenance"].read_text())["status"] == "diverged"
+    assert json.loads(outputs["status"].read_text()) == {
+        "status": "diverged",
+        "reason": "60 of 60 samples are not finite",
+    }
     with np.load(outputs["samples"]) as samples:
         assert samples.files == []
 
@@ -281,46 +202,44 @@ def test_a_failed_job_leaves_no_result(tmp_path: Path, monkeypatch: pytest.Monke
     def fail(*arguments: Any) -> None:
         raise RuntimeError("out of luck")
 
-    monkeypatch.setattr("vqflow.stages.flow.draw_samples", fail)
+    monkeypatch.setattr("vqflow.stages.flow.save_model", fail)
     with pytest.raises(RuntimeError, match="out of luck"):
         train(tmp_path, "realnvp", training={"toy": {"snapshot_interval": None}})
-    assert not list(tmp_path.glob("model.pt")) + list(tmp_path.glob("s.npz"))
+    assert not list(tmp_path.glob("model.pt")) + list(tmp_path.glob("*.npz"))[2:]
     assert (tmp_path / "scratch").exists()
 
 
 @pytest.mark.parametrize("data", [ring(3), images()], ids=["vector", "image"])
 @torch.no_grad()
 def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_name: str) -> None:
-    chosen = setting("vq-realnvp")
     skip_unless_images(flow_name, data.spec.features)
-    chosen["flow"] = {"name": flow_name, **CATALOGUE["flows"][flow_name]}
-    chosen["atlas"] = {
-        "name": "kmeans",
-        **CATALOGUE["atlases"]["kmeans32"],
-        "charts": 4,
-        "min_charts": 2,
+    changes = {
+        "atlases": {"kmeans32": {"charts": 4, "min_charts": 2}},
+        "variants": {"kmeans-realnvp": {"flow": flow_name, "baseline": None}},
+        "datasets": {"helix": {"preprocess": {"logit": 0.01 if data.spec.levels else None}}},
     }
-    chosen["dataset"]["preprocess"]["logit"] = 0.01 if data.spec.kind == "image" else None
-    chosen["dataset"]["name"] = data.spec.name
-    atlas = build_atlas(chosen["atlas"], data.spec)
+    chosen = setting("kmeans-realnvp", **changes).of_model()
+    atlas = build_atlas(chosen.atlas, data.spec)
     atlas.fit(data, seed=0)
     model = build_model(chosen, atlas, seed=3)
     disturb(model.flow)
     model.preprocessing.fit(data.points["train"], seed=0)
-    model.estimate_confinement(10)
-    save_model(tmp_path / "model.pt", model, chosen, "ok")
-    loaded, status = load_model(tmp_path / "model.pt")
-    assert status == "ok"
+    estimate_confinement(model, 10)
+    save_model(tmp_path / "model.pt", model, chosen)
+    save_confinement(tmp_path / "confinement.npz", model)
+    loaded = load_model(tmp_path / "model.pt", tmp_path / "confinement.npz")
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
     x = model.preprocessing.dequantise(torch.as_tensor(data.points["test"][:10]))
     for support in ("all", "covering", "confined"):
         assert torch.equal(loaded.log_prob(x, support), model.log_prob(x, support))
 
 
-def test_a_gpu_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("a GPU is there")
     with pytest.raises(ConfigError, match="'cuda' but torch sees no GPU"):
-        train(tmp_path, "realnvp", training={"toy": {"device": "cuda"}})
+        Machine(device="cuda").use()
 
 
 def test_every_chart_has_a_centre_among_the_training_points(tmp_path: Path) -> None:

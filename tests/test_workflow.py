@@ -21,7 +21,8 @@ TINY = {
     "run": "tiny",
     "seeds": [0],
     "datasets": {"helix": {"n_train": 200, "n_validation": 100, "n_test": 100}},
-    "training": {"toy": {"epochs": 2, "samples": 50, "confinement_samples": 10}},
+    "training": {"toy": {"epochs": 2}},
+    "sampling": {"default": {"samples": 50, "confinement_samples": 10}},
     "atlases": {"kmeans32": {"charts": 4, "min_charts": 2, "epsilon": 0.5}},
     "metrics": {"kde_log_likelihood": {"samples": 50}},
     "benchmarks": {

@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from vqflow.atlases.base import Atlas
+from vqflow.config.entries import AtlasEntry
+from vqflow.config.setting import AtlasSetting
 from vqflow.datasets.base import Data
 from vqflow.flows import unchanged
 from vqflow.models.build import build_atlas, build_embedding, build_preprocessing, place_charts
@@ -21,24 +23,31 @@ from vqflow.training.loop import Checkpoint
 
 log = logging.getLogger(__name__)
 
+Numbers = tuple[int, int, float]
+
 COLUMNS = ("charts", "min_charts", "epsilon", "kept_charts", "validation_log_likelihood", "chosen")
 
 
-def candidates(entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def candidates(entry: AtlasEntry) -> Iterator[AtlasEntry]:
     """Gives an atlas' entries with K, m and ε for each that may be chosen; itself if none.
 
     Those of equal K follow one another, the widest overlap first: charts that cover no point
     then cover none of the others either, and dropping them loses nothing.
     """
-    choice = entry.get("choice")
+    for _, group in _by_charts(entry):
+        yield from (candidate for _, candidate in group)
+
+
+def _by_charts(entry: AtlasEntry) -> Iterator[tuple[int, list[tuple[Numbers, AtlasEntry]]]]:
+    """Gives the candidates with their numbers, those of equal K together."""
+    choice = entry.choice
     if choice is None:
-        yield dict(entry)
+        yield 0, [((0, 0, 0.0), entry)]
         return
-    fixed = {key: value for key, value in entry.items() if key != "choice"}
-    overlaps = sorted(itertools.product(choice["min_charts"], choice["epsilon"]), reverse=True)
-    for charts, (min_charts, epsilon) in itertools.product(choice["charts"], overlaps):
-        if min_charts <= charts:
-            yield {**fixed, "charts": charts, "min_charts": min_charts, "epsilon": epsilon}
+    overlaps = sorted(itertools.product(choice.min_charts, choice.epsilon), reverse=True)
+    for charts in choice.charts:
+        numbers = [(charts, least, epsilon) for least, epsilon in overlaps if least <= charts]
+        yield charts, [(each, entry.with_charts(*each)) for each in numbers]
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class FittedAtlas:
 
 
 def fit_atlas(
-    entry: Mapping[str, Any], data: Data, seed: int, checkpoint: Checkpoint | None = None
+    setting: AtlasSetting, data: Data, seed: int, checkpoint: Checkpoint | None = None
 ) -> FittedAtlas:
     """Fits an atlas, after choosing its charts where the entry leaves that open.
 
@@ -66,7 +75,7 @@ def fit_atlas(
     of the flow. Centres are placed once for each K; no flow is trained.
 
     Args:
-        entry: A resolved atlas (:meth:`vqflow.config.catalogue.Setting.resolved_atlas`).
+        setting: The atlas' entry, and with a choice what it is scored by.
         data: The data set; the test split is not read.
         seed: The trial's seed.
         checkpoint: Where a training in progress is kept.
@@ -74,31 +83,31 @@ def fit_atlas(
     Raises:
         RuntimeError: If no candidate has a finite likelihood.
     """
-    if entry.get("choice") is None:
+    entry = setting.atlas
+    if entry.choice is None:
         atlas = build_atlas(entry, data.spec)
         history = atlas.fit(data, seed, checkpoint)
         return FittedAtlas(atlas.eval(), history, [])
     best: FittedAtlas | None = None
     highest, chosen = -math.inf, 0
     scores: list[dict[str, Any]] = []
-    for charts, group in itertools.groupby(candidates(entry), lambda each: each["charts"]):
+    for charts, group in _by_charts(entry):
         fitted, history = None, []
-        for each in group:
-            atlas = build_atlas(each, data.spec)
+        for numbers, candidate in group:
+            atlas = build_atlas(candidate, data.spec)
             if fitted is None:
                 history = atlas.fit(data, seed, _apart(checkpoint, charts))
                 fitted = atlas.eval()
             else:
-                atlas = _with_overlap(fitted, each, data)
-            score = _score(entry["choice"], atlas, data)
-            numbers = (each["charts"], each["min_charts"], each["epsilon"])
+                atlas = _with_overlap(fitted, candidate, data)
+            score = _score(setting, atlas, data)
             row = dict(zip(COLUMNS, (*numbers, atlas.charts, score, False), strict=True))
-            log.info("%s: %s", entry["name"], row)
+            log.info("%s: %s", entry.name, row)
             if score > highest:
                 best, highest, chosen = FittedAtlas(atlas, history, scores), score, len(scores)
             scores.append(row)
     if best is None:
-        raise RuntimeError(f"atlases.{entry['name']}: no candidate has a finite likelihood")
+        raise RuntimeError(f"atlases.{entry.name}: no candidate has a finite likelihood")
     scores[chosen]["chosen"] = True
     return best
 
@@ -111,7 +120,7 @@ def _apart(checkpoint: Checkpoint | None, charts: int) -> Checkpoint | None:
     return replace(checkpoint, path=path, fingerprint=f"{checkpoint.fingerprint}-{charts}")
 
 
-def _with_overlap(fitted: Atlas, entry: Mapping[str, Any], data: Data) -> Atlas:
+def _with_overlap(fitted: Atlas, entry: AtlasEntry, data: Data) -> Atlas:
     """Gives the same centres with another m and ε."""
     atlas = build_atlas(entry, data.spec)
     atlas.load_state_dict(fitted.state_dict())
@@ -121,13 +130,15 @@ def _with_overlap(fitted: Atlas, entry: Mapping[str, Any], data: Data) -> Atlas:
 
 
 @torch.no_grad()
-def _score(choice: Mapping[str, Any], atlas: Atlas, data: Data) -> float:
+def _score(setting: AtlasSetting, atlas: Atlas, data: Data) -> float:
     """Gives the mean log p of the validation split, in nats, without a flow."""
+    assert setting.embedding is not None
+    assert setting.preprocess is not None
     name = data.spec.name
     own_prior = atlas.log_prior
-    preprocessing = build_preprocessing({"name": name, **choice}, data.spec)
+    preprocessing = build_preprocessing(name, setting.preprocess, data.spec)
     preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
-    embedding = build_embedding(choice["embedding"], atlas)
+    embedding = build_embedding(setting.embedding, atlas)
     flow = unchanged(embedding.latent_features)
     model = VQFlow(preprocessing, atlas, embedding, flow).eval()
     atlas.log_prior = own_prior.clone()

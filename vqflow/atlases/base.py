@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.atlases.covering import Covering, consistent_prior
+from vqflow.config.entries import AtlasEntry
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
 from vqflow.training.loop import Checkpoint
@@ -44,8 +45,8 @@ class Atlas(nn.Module, ABC):
         ValueError: If an argument is out of range.
     """
 
-    entry: dict[str, Any]
-    """The entry of the catalogue that it was built from."""
+    entry: AtlasEntry | None
+    """The entry of the catalogue that it was built from, if it was."""
 
     codes: Tensor
     standard_codes: Tensor
@@ -67,7 +68,7 @@ class Atlas(nn.Module, ABC):
             raise ValueError(f"epsilon is {epsilon}; it must be 0 or more")
         if prior not in ("coverage", "consistent"):
             raise ValueError(f"prior is '{prior}'; allowed: 'coverage', 'consistent'")
-        self.entry = {}
+        self.entry = None
         self.spec = spec
         self.min_charts = min_charts
         self.epsilon = epsilon

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -17,55 +16,30 @@ from vqflow.config.entries import (
     Benchmark,
     Component,
     DatasetEntry,
+    Entry,
     FigureName,
     Name,
+    Sampling,
     Strict,
     Training,
     Variant,
 )
-from vqflow.config.values import dump
+from vqflow.config.setting import Setting
+from vqflow.config.values import dump_unnamed
 
-
-@dataclass(frozen=True)
-class Setting:
-    """One data set and variant, every name replaced by its entry of the catalogue."""
-
-    dataset_name: str
-    variant_name: str
-    flow_name: str
-    atlas_name: str
-    embedding_name: str
-    base_name: str | None
-    training_name: str
-    dataset: DatasetEntry
-    flow: Component
-    atlas: AtlasEntry
-    embedding: Component
-    base: Component | None
-    training: Training
-    choice_embedding: Component | None
-
-    def resolved(self) -> dict[str, Any]:
-        """Gives plain values: all that the trained model depends on."""
-        return {
-            "dataset": {"name": self.dataset_name, **dump(self.dataset)},
-            "flow": {"name": self.flow_name, **dump(self.flow)},
-            "atlas": self.resolved_atlas(),
-            "embedding": {"name": self.embedding_name, **dump(self.embedding)},
-            "base": {"name": self.base_name, **dump(self.base)} if self.base else None,
-            "training": {"name": self.training_name, **dump(self.training)},
-        }
-
-    def resolved_atlas(self) -> dict[str, Any]:
-        """Gives plain values: all that the atlas depends on, but for the data.
-
-        An atlas that chooses its charts depends on the space that it is scored in.
-        """
-        entry = {"name": self.atlas_name, **dump(self.atlas)}
-        if self.atlas.choice is not None and self.choice_embedding is not None:
-            embedding = {"name": self.atlas.choice.embedding, **dump(self.choice_embedding)}
-            entry["choice"] |= {"embedding": embedding, "preprocess": dump(self.dataset.preprocess)}
-        return entry
+SECTIONS = (
+    "datasets",
+    "atlases",
+    "flows",
+    "embeddings",
+    "bases",
+    "training",
+    "sampling",
+    "variants",
+    "metrics",
+    "benchmarks",
+)
+"""The dictionaries of entries, whose keys are the entries' names."""
 
 
 class Config(Strict):
@@ -88,8 +62,17 @@ class Config(Strict):
     bases: dict[Name, Component] = Field(default_factory=dict)
     training: dict[Name, Training]
     variants: dict[Name, Variant]
+    sampling: dict[Name, Sampling]
     metrics: dict[Name, Component]
     benchmarks: dict[Name, Benchmark] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_entries(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        named = {key: raw[key] for key in SECTIONS if isinstance(raw.get(key), Mapping)}
+        return {**raw, **{key: _named(key, entries) for key, entries in named.items()}}
 
     @model_validator(mode="after")
     def _check_references(self) -> Config:
@@ -115,6 +98,7 @@ class Config(Strict):
         kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
+            self._check(f"{place}.sampling", "sampling", benchmark.sampling, self.sampling)
             for field, kind in kinds.items():
                 chosen = getattr(benchmark, field)
                 for item in chosen:
@@ -141,7 +125,7 @@ class Config(Strict):
             baseline = self.variants[variant].baseline
             other = settings.get((dataset, baseline or ""))
             for field in ("flow", "training", "embedding", "base"):
-                ours, theirs = (getattr(s, f"{field}_name", None) for s in (setting, other))
+                ours, theirs = (_name_of(getattr(s, field, None)) for s in (setting, other))
                 if other is not None and ours != theirs:
                     raise ValueError(
                         f"variants.{variant}.{field}: '{ours}' differs from '{theirs}' of its "
@@ -169,19 +153,14 @@ class Config(Strict):
         training = swap.get("training", {}).get(entry.training, entry.training)
         choice = self.atlases[atlas].choice
         return Setting(
-            dataset_name=dataset,
-            variant_name=variant,
-            flow_name=flow,
-            atlas_name=atlas,
-            embedding_name=entry.embedding,
-            base_name=entry.base,
-            training_name=training,
+            variant=variant,
             dataset=self.datasets[dataset],
             flow=self.flows[flow],
             atlas=self.atlases[atlas],
             embedding=self.embeddings[entry.embedding],
             base=None if entry.base is None else self.bases[entry.base],
             training=self.training[training],
+            sampling=self.sampling[benchmark.sampling],
             choice_embedding=None if choice is None else self.embeddings[choice.embedding],
         )
 
@@ -219,17 +198,52 @@ class Config(Strict):
         return _unique(dataset for dataset, _ in self.figure_settings(figure))
 
     def selection(self) -> dict[str, Any]:
-        """Gives, as plain values, all that the run's results depend on and nothing else."""
-        metrics = _unique(m for benchmark in self.benchmarks.values() for m in benchmark.metrics)
+        """Gives, as a configuration of its own, all that the run's results depend on."""
+        settings = list(self.settings().values())
+        names = {
+            "datasets": [setting.dataset.name for setting in settings],
+            "atlases": [setting.atlas.name for setting in settings],
+            "flows": [setting.flow.name for setting in settings],
+            "embeddings": [
+                part.name
+                for setting in settings
+                for part in (setting.embedding, setting.choice_embedding)
+                if part is not None
+            ],
+            "bases": [setting.base.name for setting in settings if setting.base is not None],
+            "training": [setting.training.name for setting in settings],
+            "sampling": [setting.sampling.name for setting in settings],
+            "variants": self._with_baselines(setting.variant for setting in settings),
+            "metrics": [name for bench in self.benchmarks.values() for name in bench.metrics],
+            "benchmarks": list(self.benchmarks),
+        }
+        named_only = self._named_by_variants(names["variants"])
         return {
             "run": self.run,
             "seeds": self.seeds,
-            "benchmarks": {name: dump(entry) for name, entry in self.benchmarks.items()},
-            "metrics": {name: dump(self.metrics[name]) for name in metrics},
-            "settings": [
-                {"variant": variant, **setting.resolved()}
-                for (_, variant), setting in self.settings().items()
-            ],
+            **{
+                section: {
+                    name: dump_unnamed(getattr(self, section)[name])
+                    for name in _unique([*names[section], *named_only.get(section, [])])
+                }
+                for section in SECTIONS
+            },
+        }
+
+    def _with_baselines(self, names: Iterable[str]) -> list[str]:
+        """Gives variants and those that they are compared with."""
+        chosen = _unique(names)
+        return _unique([*chosen, *(b for n in chosen if (b := self.variants[n].baseline))])
+
+    def _named_by_variants(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Gives what variants name, also where a benchmark uses another entry in its place."""
+        variants = [self.variants[name] for name in names]
+        return {
+            "atlases": [variant.atlas for variant in variants],
+            "flows": [variant.flow for variant in variants],
+            "embeddings": [variant.embedding for variant in variants],
+            "bases": [variant.base for variant in variants if variant.base is not None],
+            "training": [variant.training for variant in variants],
         }
 
     def selected_datasets(self) -> list[str]:
@@ -267,3 +281,18 @@ def _check_unique(place: str, items: list[Any]) -> None:
 
 def _unique(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
+
+
+def _named(section: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives a section's entries with their names in them."""
+    for key, entry in entries.items():
+        if isinstance(entry, Mapping) and "name" in entry:
+            raise ValueError(f"{section}.{key}.name: no such key here; an entry's key is its name")
+    return {
+        key: {**entry, "name": key} if isinstance(entry, Mapping) else entry
+        for key, entry in entries.items()
+    }
+
+
+def _name_of(entry: Entry | Component | None) -> str | None:
+    return None if entry is None else entry.name

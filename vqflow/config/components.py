@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
+
+from vqflow.config.entries import Component
+
+Kind = TypeVar("Kind")
 
 
 class ConfigError(ValueError):
@@ -52,3 +56,23 @@ def build(component: Mapping[str, Any], place: str, **context: Any) -> Any:
         raise ConfigError(
             f"{place}: {component['class']} refuses its arguments: {error}"
         ) from error
+
+
+def build_entry(entry: Component, section: str, kind: type[Kind], **context: Any) -> Kind:
+    """Builds an entry of the catalogue and checks what it is.
+
+    Args:
+        entry: The entry.
+        section: The section of the catalogue that it stands in.
+        kind: What it must be.
+        context: See :func:`build`.
+
+    Raises:
+        ConfigError: If the class refuses its arguments or is another kind of thing.
+    """
+    place = f"{section}.{entry.name}"
+    built = build(entry.arguments(), place, **context)
+    if not isinstance(built, kind):
+        expected = f"{kind.__module__}.{kind.__qualname__}"
+        raise ConfigError(f"{place}.class: '{entry.class_}' is not a {expected}")
+    return built

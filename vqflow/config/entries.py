@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+Device = Literal["cpu", "cuda"]
 
 FigureName = Literal[
     "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
@@ -21,11 +23,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class Entry(Strict):
+    """An entry of the catalogue: its key there is its name."""
+
+    name: SkipJsonSchema[str] = ""
+
+
 class Component(BaseModel):
-    """A class by its import path, and its keyword arguments."""
+    """A class by its import path, and its keyword arguments; its key is its name."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
 
+    name: SkipJsonSchema[str] = ""
     class_: ImportPath = Field(alias="class", description="Import path of the class.")
 
     def arguments(self) -> dict[str, Any]:
@@ -62,8 +71,12 @@ class Optimisation(Strict):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
-    threads: int = Field(1, ge=1, description="CPU threads of the job.")
-    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
+    device: Device = Field("cpu", exclude=True, description="Where it is trained.")
+
+    def on(self, device: Device) -> Self:
+        """Gives the same on a device."""
+        return self.model_copy(update={"device": device})
 
 
 class Choice(Strict):
@@ -88,6 +101,16 @@ class AtlasEntry(Component):
         None, description="With charts: auto; min_charts and epsilon are then chosen too."
     )
 
+    def arguments(self) -> dict[str, Any]:
+        """Gives the class and its arguments, the training among them; what is null is left out."""
+        given = {**super().arguments(), "training": self.training}
+        return {key: value for key, value in given.items() if value is not None}
+
+    def with_charts(self, charts: int, min_charts: int, epsilon: float) -> AtlasEntry:
+        """Gives the entry with K, m and ε in the place of its choice."""
+        chosen = {"charts": charts, "min_charts": min_charts, "epsilon": epsilon, "choice": None}
+        return self.model_copy(update=chosen)
+
     @model_validator(mode="after")
     def _check_choice(self) -> AtlasEntry:
         given = self.__pydantic_extra__ or {}
@@ -109,8 +132,8 @@ class AtlasEntry(Component):
         return self
 
 
-class Training(Optimisation):
-    """How a flow is trained, and what is drawn from it."""
+class Training(Optimisation, Entry):
+    """How a flow is trained, and what is drawn from it meanwhile."""
 
     objective: Literal["sampled", "covering"] = Field(
         description="'sampled': one chart per point and step; 'covering': all that cover it."
@@ -121,16 +144,28 @@ class Training(Optimisation):
         description="Weight of the squared reconstruction error in the loss, where an "
         "embedding raises the dimension.",
     )
-    samples: int = Field(ge=1, description="Samples drawn from the model, per snapshot.")
     snapshot_interval: int | None = Field(
-        None, ge=1, description="Epochs between two snapshots of samples; null: only at the end."
+        None, ge=1, description="Epochs between two snapshots of samples; null: none."
     )
+    snapshot_samples: int | None = Field(None, ge=1, description="Samples drawn for each snapshot.")
+
+    @model_validator(mode="after")
+    def _check_snapshots(self) -> Training:
+        if self.snapshot_interval is not None and self.snapshot_samples is None:
+            raise ValueError("snapshot_interval needs snapshot_samples beside it")
+        return self
+
+
+class Sampling(Entry):
+    """What is drawn from the final model."""
+
+    samples: int = Field(ge=1, description="Samples of each sampler.")
     confinement_samples: int = Field(
         ge=1, description="Draws per chart to estimate Z_k, the share that stays in U_k."
     )
 
 
-class Variant(Strict):
+class Variant(Entry):
     """One model of the benchmark: a flow on an atlas."""
 
     flow: Name
@@ -143,13 +178,14 @@ class Variant(Strict):
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
 
 
-class Benchmark(Strict):
+class Benchmark(Entry):
     """What to run: every variant on every data set, scored by every metric."""
 
     datasets: list[Name] = Field(min_length=1)
     variants: list[Name] = Field(min_length=1)
     metrics: list[Name] = Field(min_length=1)
     figures: list[FigureName] = Field(default_factory=list)
+    sampling: Name = Field("default", description="What is drawn from the final models.")
     substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
         default_factory=dict,
         description="Entries to use in place of those that the variants name, here only.",

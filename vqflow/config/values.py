@@ -6,14 +6,17 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
+
+Model = TypeVar("Model", bound=BaseModel)
 
 STAGE_VERSIONS = {
     "data": 2,
     "atlas": 3,
-    "flow": 3,
+    "flow": 4,
+    "samples": 1,
     "reference": 1,
     "evaluate": 1,
     "report": 1,
@@ -22,8 +25,22 @@ STAGE_VERSIONS = {
 
 
 def dump(model: BaseModel) -> dict[str, Any]:
-    """Gives a part of the configuration as plain values."""
+    """Gives a part of the configuration as plain values: all that its results depend on."""
     return model.model_dump(mode="json", by_alias=True)
+
+
+def dump_unnamed(entry: BaseModel) -> dict[str, Any]:
+    """Gives an entry of the catalogue as it is written there: its name is its key."""
+    return entry.model_dump(mode="json", by_alias=True, exclude={"name"})
+
+
+def load(kind: type[Model], value: Any) -> Model:
+    """Gives back what :func:`dump` gave the plain values of.
+
+    Raises:
+        pydantic.ValidationError: If they are not those of the kind.
+    """
+    return kind.model_validate_json(json.dumps(value))
 
 
 def canonical(value: Any) -> str:

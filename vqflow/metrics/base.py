@@ -11,16 +11,15 @@ import numpy as np
 import pandas as pd
 
 from vqflow.datasets.base import Array, Data
+from vqflow.models.drawing import NotFiniteError
 from vqflow.models.vqflow import VQFlow
+
+__all__ = ["SAMPLERS", "Metric", "NotFiniteError", "Reference", "Score", "TrainedRun"]
 
 Reference = dict[str, Array]
 
 SAMPLERS = {"final": "", "final_confined": "_confined", "final_mean": "_mean"}
 """The final model's sets of samples, and what their rows' names end in."""
-
-
-class NotFiniteError(RuntimeError):
-    """A model gave numbers that are not finite: it is scored as diverged."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import torch
 from vqflow.datasets.base import Data
 from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
 from vqflow.metrics.likelihood import points_of
+from vqflow.models.confinement import leak
 
 _CHUNK = 4096
 
@@ -41,7 +42,7 @@ class Charts(Metric):
             test = points_of(run, "test")
             overlap = torch.cat([atlas.covering(part).sum(1) for part in torch.split(test, _CHUNK)])
             nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
-        yield Score("leak", float(run.model.leak()), "", charts, "train")
+        yield Score("leak", leak(run.model), "", charts, "train")
         error = (run.model.confinement_error / run.model.log_confinement.exp()).max()
         yield Score("confinement_error", float(error), "", charts, "train")
         yield Score("charts_per_point", float(overlap.double().mean()), "", len(test), "test")

@@ -2,52 +2,84 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import numpy as np
+import torch
+
 from vqflow.atlases import Atlas
+from vqflow.config.entries import AtlasEntry
+from vqflow.config.setting import ModelSetting
 from vqflow.datasets.base import DataSpec
-from vqflow.files import load_weights, save_weights
-from vqflow.models.build import Resolved, build_atlas, build_model
+from vqflow.files import atomic_path, load_weights, save_weights
+from vqflow.models.build import build_atlas, build_model
 from vqflow.models.vqflow import VQFlow
+
+_ATLAS = "atlas."
 
 
 def save_atlas(path: Path, atlas: Atlas) -> None:
     """Saves a fitted atlas with the configuration it was built from."""
-    save_weights(path, {"config": json.dumps(atlas.entry), "state": atlas.state_dict()})
+    config = _entry_of(atlas).model_dump_json(by_alias=True)
+    save_weights(path, {"config": config, "state": atlas.state_dict()})
 
 
 def load_atlas(path: Path, spec: DataSpec) -> Atlas:
     """Loads what :func:`save_atlas` wrote."""
     content = load_weights(path)
-    atlas = build_atlas(json.loads(content["config"]), spec)
+    atlas = build_atlas(AtlasEntry.model_validate_json(content["config"]), spec)
     atlas.load_state_dict(content["state"])
     return atlas.eval()
 
 
-def save_model(path: Path, model: VQFlow, setting: Resolved, status: str) -> None:
-    """Saves a model with the configuration it was built from and how training ended."""
+def save_model(path: Path, model: VQFlow, setting: ModelSetting) -> None:
+    """Saves a model with the configuration it was built from."""
     spec = model.atlas.spec
+    built = setting.model_copy(update={"atlas": _entry_of(model.atlas)})
     save_weights(
         path,
         {
-            "config": json.dumps({**setting, "atlas": model.atlas.entry}),
+            "config": built.model_dump_json(by_alias=True),
             "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
-            "status": status,
-            "atlas": model.atlas.state_dict(),
-            "model": model.state_dict(),
+            "state": model.state_dict(),
         },
     )
 
 
-def load_model(path: Path) -> tuple[VQFlow, str]:
-    """Loads what :func:`save_model` wrote: the model and the status of its training."""
+def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
+    """Loads what :func:`save_model` wrote.
+
+    Args:
+        path: The model's file.
+        confinement: What :func:`save_confinement` wrote of it, if it is to have its Z_k.
+    """
     content = load_weights(path)
-    setting = json.loads(content["config"])
+    setting = ModelSetting.model_validate_json(content["config"])
     name, kind, shape, levels = content["spec"]
-    spec = DataSpec(name, kind, tuple(shape), levels)
-    atlas = build_atlas(setting["atlas"], spec)
-    atlas.load_state_dict(content["atlas"])
+    atlas = build_atlas(setting.atlas, DataSpec(name, kind, tuple(shape), levels))
+    state = content["state"]
+    of_atlas = {key for key in state if key.startswith(_ATLAS)}
+    atlas.load_state_dict({key.removeprefix(_ATLAS): state[key] for key in of_atlas})
     model = build_model(setting, atlas, seed=0)
-    model.load_state_dict(content["model"])
-    return model, content["status"]
+    model.load_state_dict(state)
+    if confinement is not None:
+        with np.load(confinement, allow_pickle=False) as file:
+            model.log_confinement.copy_(torch.from_numpy(file["log_confinement"]))
+            model.confinement_error.copy_(torch.from_numpy(file["confinement_error"]))
+    return model
+
+
+def save_confinement(path: Path, model: VQFlow) -> None:
+    """Saves log Z_k (K,) and the standard errors of Z_k (K,)."""
+    arrays = {
+        "log_confinement": model.log_confinement.cpu().numpy(),
+        "confinement_error": model.confinement_error.cpu().numpy(),
+    }
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def _entry_of(atlas: Atlas) -> AtlasEntry:
+    if atlas.entry is None:
+        raise ValueError("the atlas has no entry of the catalogue: build it with build_atlas")
+    return atlas.entry

@@ -14,20 +14,14 @@ from vqflow.bases import Base
 from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
 from vqflow.preprocessing import Preprocessing
-from vqflow.seeding import derive_seed
 
 Support = Literal["all", "covering", "confined"]
 ChartLogProb = Callable[[Tensor, Tensor], Tensor]
 ChartChoice = Literal["sampled", "expected", "most_probable"]
 
 
-class LeakError(RuntimeError):
-    """A chart's map leaves its region so often that confined sampling gave up."""
-
-
 _CHUNK_ELEMENTS = 2**20
 _POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
-_MAX_TRIES = 1000
 _PLACED = 8192
 
 
@@ -42,7 +36,7 @@ class VQFlow(nn.Module):
     - ``"covering"``: those that cover x (paper, equation 2); a lower bound of the above,
       because the chart maps are not confined to their regions.
     - ``"confined"``: those that cover x, each p(x|k) divided by Z_k, its mass in U_k;
-      normalised. Needs :meth:`estimate_confinement`.
+      normalised. Needs :func:`vqflow.models.confinement.estimate_confinement`.
 
     Args:
         preprocessing: Bijection from data space to the space of the flow.
@@ -151,7 +145,7 @@ class VQFlow(nn.Module):
         Memory is bounded by chunks where gradients are off (``torch.no_grad()``).
 
         Raises:
-            RuntimeError: For ``"confined"`` before :meth:`estimate_confinement`.
+            RuntimeError: For ``"confined"`` before Z_k is estimated.
         """
         return torch.cat(
             [joint.logsumexp(1) + ladj for joint, _, ladj in self._joint_chunks(x, support)]
@@ -206,7 +200,7 @@ class VQFlow(nn.Module):
         """
         if chart not in ("sampled", "expected", "most_probable"):
             raise ValueError(f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'")
-        size = max(1, self._pairs_per_chunk // self.atlas.charts)
+        size = max(1, self.pairs_per_chunk // self.atlas.charts)
         return torch.cat([self._infer(part, chart, support, generator) for part in x.split(size)])
 
     def _infer(
@@ -233,71 +227,48 @@ class VQFlow(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self,
-        n: int,
-        support: Literal["all", "confined"] = "all",
-        generator: torch.Generator | None = None,
-        residual: bool = True,
+        self, n: int, generator: torch.Generator | None = None, residual: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Draws points x (n, D) and the charts k (n,) that they came from.
 
+        x = g_k(z), k ~ p_k, z ~ N(0, I); :func:`vqflow.models.confinement.sample_confined`
+        keeps to the charts' regions.
+
         Args:
             n: Number of points.
-            support: ``"all"``: x = g_k(z), k ~ p_k, z ~ N(0, I); ``"confined"``: draws
-                outside U_k are drawn again.
             generator: Random numbers, on the model's device.
             residual: Whether points scatter around the charts' images, as the density says
                 where an embedding raises the dimension, or lie on them.
-
-        Raises:
-            LeakError: If a chart's draws stay outside its region.
         """
-        charts = torch.multinomial(
-            self.atlas.log_prior.exp(), n, replacement=True, generator=generator
-        )
-        if support == "all":
-            return self._draw(charts, generator, residual), charts
-        if support != "confined":
-            raise ValueError(f"support is '{support}'; allowed: 'all', 'confined'")
-        x = self._draw(charts, generator, residual)
-        outside = torch.arange(n, device=self.device)
-        for _ in range(_MAX_TRIES):
-            outside = outside[~self._inside(x[outside], charts[outside])]
-            if len(outside) == 0:
-                return x, charts
-            x[outside] = self._draw(charts[outside], generator, residual)
-        lost = charts[outside].unique().tolist()
-        raise LeakError(
-            f"no sample inside its region after {_MAX_TRIES} tries on charts {lost}: "
-            "their maps leak almost everything; train longer, or sample with support='all'"
-        )
+        weights = self.atlas.log_prior.exp()
+        charts = torch.multinomial(weights, n, replacement=True, generator=generator)
+        return self.draw(charts, generator, residual), charts
 
     @torch.no_grad()
-    def estimate_confinement(self, n: int, seed: int = 0) -> None:
-        """Estimates Z_k = P(g_k(z) in U_k) with its standard error, from n draws a chart.
-
-        A chart without a single hit counts as half a one, so that Z_k > 0.
-        """
-        generator = torch.Generator(self.device)
-        generator.manual_seed(derive_seed("confinement", seed))
-        charts = torch.arange(self.atlas.charts, device=self.device).repeat_interleave(n)
-        hits = torch.cat(
-            [
-                self._inside(self._draw(part, generator), part)
-                for part in charts.split(self._pairs_per_chunk)
-            ]
-        )
-        share = hits.view(-1, n).double().mean(1).clamp(min=0.5 / n)
-        self.log_confinement.copy_(share.log())
-        self.confinement_error.copy_((share * (1 - share) / n).sqrt())
-
-    def leak(self) -> float:
-        """Gives 1 - Σ_k p_k Z_k, the share of plain samples outside their chart's region."""
-        self._check_confinement()
-        return float(1 - (self.atlas.log_prior + self.log_confinement).double().exp().sum())
+    def draw(
+        self, charts: Tensor, generator: torch.Generator | None, residual: bool = True
+    ) -> Tensor:
+        """Draws one point of each of the charts (P,): (P, D)."""
+        parts = []
+        for part in charts.split(self.pairs_per_chunk):
+            z = torch.randn(
+                len(part),
+                self.embedding.latent_features,
+                generator=generator,
+                dtype=self.atlas.log_prior.dtype,
+                device=self.device,
+            )
+            u = self._to_latent(z, part)
+            if residual:
+                y = self.embedding.sample(u, part, generator)
+            else:
+                y = self.embedding.embed(u, part)
+            parts.append(self.preprocessing.inverse(y))
+        return torch.cat(parts)
 
     @property
-    def _pairs_per_chunk(self) -> int:
+    def pairs_per_chunk(self) -> int:
+        """How many pairs of points and charts are worked on at once, to bound memory."""
         return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
 
     def _joint_chunks(
@@ -306,10 +277,10 @@ class VQFlow(nn.Module):
         if support not in ("all", "covering", "confined"):
             raise ValueError(f"support is '{support}'; allowed: 'all', 'covering', 'confined'")
         if support == "confined":
-            self._check_confinement()
+            self.check_confinement()
         covering = None if support == "all" else self.atlas.pairs(x)
         width = self.atlas.charts if covering is None else covering.charts.shape[1]
-        pairs = self._pairs_per_chunk * (_POINTS_A_CHART if covering is None else 1)
+        pairs = self.pairs_per_chunk * (_POINTS_A_CHART if covering is None else 1)
         size = max(1, pairs // width)
         for start in range(0, len(x), size):
             part = x[start : start + size]
@@ -328,36 +299,11 @@ class VQFlow(nn.Module):
         u = self.embedding.project(y, charts)
         return self.flow.to_noise(u, self.atlas.standard_codes[charts])
 
-    def _draw(
-        self, charts: Tensor, generator: torch.Generator | None, residual: bool = True
-    ) -> Tensor:
-        parts = []
-        for part in charts.split(self._pairs_per_chunk):
-            z = torch.randn(
-                len(part),
-                self.embedding.latent_features,
-                generator=generator,
-                dtype=self.atlas.log_prior.dtype,
-                device=self.device,
-            )
-            u = self._to_latent(z, part)
-            if residual:
-                y = self.embedding.sample(u, part, generator)
-            else:
-                y = self.embedding.embed(u, part)
-            parts.append(self.preprocessing.inverse(y))
-        return torch.cat(parts)
+    def check_confinement(self) -> None:
+        """Refuses a model whose Z_k is not known.
 
-    def _inside(self, x: Tensor, charts: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.atlas.covering(points).gather(1, chart[:, None])[:, 0]
-                for points, chart in zip(
-                    x.split(self._pairs_per_chunk), charts.split(self._pairs_per_chunk), strict=True
-                )
-            ]
-        )
-
-    def _check_confinement(self) -> None:
+        Raises:
+            RuntimeError: If so.
+        """
         if self.log_confinement.isnan().any():
             raise RuntimeError("Z_k is not known yet: call estimate_confinement first")

@@ -44,6 +44,7 @@ class FlowTask:
         objective: The loss.
         end_epoch: Called after each epoch with its number.
         reconstruction: Weight of the reconstruction error in the training loss.
+        pairs: The covering pairs of the training split, where they are known already.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class FlowTask:
         objective: Objective,
         end_epoch: Snapshot,
         reconstruction: float = 0.0,
+        pairs: Covering | None = None,
     ) -> None:
         self.model = model
         parts = [model.flow, model.embedding, model.base]
@@ -63,7 +65,7 @@ class FlowTask:
         self._project_first = model.embedding.moves and not trained
         self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
         self._train = self._on_device(data.points["train"])
-        self._train_pairs = self._pairs(data, "train")
+        self._train_pairs = pairs or self._pairs(data, "train")
         self._fixed = None if data.spec.levels else self._preprocess(self._train, None)
         generator = torch.Generator(model.device)
         generator.manual_seed(derive_seed("dequantise", data.spec.name, "validation"))

@@ -13,36 +13,44 @@ import torch
 
 from vqflow import choice
 from vqflow.atlases.base import Atlas, as_data_space
+from vqflow.config.setting import AtlasSetting
+from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path, write_json
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
+from vqflow.stages.common import checkpoint_in, digest, run_trials, write_csv
+from vqflow.stages.machine import Machine
 
 
-def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, Path]]) -> None:
+def fit_atlas(
+    setting: AtlasSetting,
+    data_path: Path,
+    trials: Mapping[int, Mapping[str, Path]],
+    machine: Machine,
+) -> None:
     """Fits an atlas on a data set, once per trial.
 
     Args:
-        entry: The atlas' entry of the catalogue.
+        setting: The atlas' entry of the catalogue, and with a choice what it is scored by.
         data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
         trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
             chart in data space, for figures), ``history``, ``choice`` (what the charts were
             chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
             checkpoint; removed on success.
+        machine: Threads and device.
     """
-    settings = entry.get("training") or {}
-    use(settings.get("threads", 1), settings.get("device", "cpu"))
+    machine.use()
     data = Data.load(data_path)
-    run_trials(trials, partial(_fit, entry, data, digest(data_path)))
+    run_trials(trials, partial(_fit, setting.on(machine.device), data, digest(data_path)))
 
 
 def _fit(
-    entry: Entry, data: Data, data_identity: str, seed: int, paths: Mapping[str, Path]
+    setting: AtlasSetting, data: Data, data_identity: str, seed: int, paths: Mapping[str, Path]
 ) -> None:
-    checkpoint = checkpoint_in(paths["scratch"], "atlas", [dict(entry), seed, data_identity])
+    checkpoint = checkpoint_in(paths["scratch"], "atlas", [dump(setting), seed, data_identity])
     started = time.monotonic()
-    fitted = choice.fit_atlas(entry, data, seed, checkpoint)
+    fitted = choice.fit_atlas(setting, data, seed, checkpoint)
     atlas, history = fitted.atlas, fitted.history
     seconds = round(time.monotonic() - started, 3)
     save_atlas(paths["atlas"], atlas)
@@ -50,7 +58,8 @@ def _fit(
         np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
     write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), paths["history"])
     write_csv(pd.DataFrame(fitted.scores, columns=list(choice.COLUMNS)), paths["choice"])
-    facts = provenance(stage="atlas", config=atlas.entry, seed=seed, training_seconds=seconds)
+    config = dump(atlas.entry or setting.atlas)
+    facts = provenance(stage="atlas", config=config, seed=seed, training_seconds=seconds)
     write_json(paths["provenance"], facts)
 
 

@@ -11,26 +11,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from vqflow.config.components import ConfigError
 from vqflow.config.values import STAGE_VERSIONS, fingerprint
 from vqflow.files import atomic_path
 from vqflow.training.loop import Checkpoint
-
-Entry = Mapping[str, Any]
-
-
-def use(threads: int, device: str) -> None:
-    """Sets torch's threads and checks the device.
-
-    Raises:
-        ConfigError: If a GPU is asked for where there is none.
-    """
-    torch.set_num_threads(threads)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(
-            "training device is 'cuda' but torch sees no GPU here; set device: cpu, "
-            "or run the job where a GPU is"
-        )
 
 
 def checkpoint_in(scratch: Path, stage: str, facts: list[Any]) -> Checkpoint:

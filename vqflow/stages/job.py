@@ -11,6 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from vqflow.config.components import ConfigError
+from vqflow.config.entries import Component, Device
+from vqflow.config.values import Model, load
+from vqflow.stages.machine import Machine
 
 
 def start_job(log_path: str) -> None:
@@ -37,9 +40,25 @@ def start_job(log_path: str) -> None:
     sys.excepthook = on_error
 
 
-def read_stage(params: Any) -> Any:
-    """Gives the plain value behind a rule's ``stage`` parameter."""
-    return json.loads(params.stage)["value"]
+def read_values(snakemake: Any) -> Any:
+    """Gives the plain values of a rule's ``stage`` parameter."""
+    return json.loads(snakemake.params.stage)["value"]
+
+
+def read_stage(snakemake: Any, kind: type[Model]) -> Model:
+    """Gives what a rule's ``stage`` parameter says, typed."""
+    return load(kind, read_values(snakemake))
+
+
+def read_components(snakemake: Any) -> list[Component]:
+    """Gives the components that a rule's ``stage`` parameter lists."""
+    return [load(Component, value) for value in read_values(snakemake)]
+
+
+def machine_of(snakemake: Any) -> Machine:
+    """Gives what a job may use: threads by Snakemake, a GPU where its resources name one."""
+    device: Device = "cuda" if snakemake.resources.get("gpu") else "cpu"
+    return Machine(snakemake.threads, device)
 
 
 def by_seed(seeds: Sequence[int], **files: Any) -> dict[int, dict[str, Path]]:

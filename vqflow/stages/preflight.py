@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from vqflow.choice import candidates
-from vqflow.config.components import ConfigError
+from vqflow.config.components import ConfigError, build_entry
+from vqflow.config.entries import Component, DatasetEntry
+from vqflow.config.setting import Setting
+from vqflow.config.values import load
 from vqflow.datasets.base import Dataset, DataSpec
-from vqflow.metrics.base import Metric
 from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.vqflow import VQFlow
-from vqflow.stages.data import build_dataset
 from vqflow.stages.evaluate import build_metric
 
 _FIGURE_KINDS = {"toy_gallery": "vector", "sample_grid": "image", "fid_curves": "image"}
@@ -28,8 +29,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     """Builds every selected class with its arguments.
 
     Args:
-        selection: ``settings``: resolved settings, each with its ``variant``; ``metrics``:
-            data set -> metrics' entries; ``figures``: figure -> data sets.
+        selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
+            entries; ``figures``: figure -> data sets.
 
     Returns:
         The names of what was built.
@@ -39,20 +40,22 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     """
     attempts = _Attempts()
     datasets: dict[str, Dataset] = {}
-    for setting in selection["settings"]:
-        name = setting["dataset"]["name"]
+    settings = [load(Setting, value) for value in selection["settings"]]
+    for setting in settings:
+        name = setting.dataset.name
         if name not in datasets:
-            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting["dataset"]))
+            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting.dataset))
             if dataset is None:
                 continue
             datasets[name] = dataset
         model = partial(_model, setting, _stand_in(setting, datasets[name]))
-        attempts.run(f"variants.{setting['variant']} on {name}", model)
-    for name, entries in selection["metrics"].items():
-        settings = [s for s in selection["settings"] if s["dataset"]["name"] == name]
-        for entry in entries if name in datasets else []:
-            checked = partial(_metric, entry, name, datasets[name].kind, settings)
-            attempts.run(f"metrics.{entry['name']} on {name}", checked)
+        attempts.run(f"variants.{setting.variant} on {name}", model)
+    for name, values in selection["metrics"].items():
+        own = [setting for setting in settings if setting.dataset.name == name]
+        for value in values if name in datasets else []:
+            entry = load(Component, value)
+            checked = partial(_metric, entry, name, datasets[name].kind, own)
+            attempts.run(f"metrics.{entry.name} on {name}", checked)
     for figure, names in selection["figures"].items():
         kinds = {name: datasets[name].kind for name in names if name in datasets}
         attempts.run(f"figures.{figure}", partial(_figure, figure, kinds))
@@ -83,14 +86,14 @@ class _Attempts:
         return None
 
 
-def _stand_in(setting: Mapping[str, Any], dataset: Dataset) -> DataSpec:
+def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     """Gives the data's shape, or where it is not known yet a small one wider than latent space."""
-    name, kind = setting["dataset"]["name"], dataset.kind
+    name, kind = setting.dataset.name, dataset.kind
     if dataset.shape is not None:
         return DataSpec(name, kind, dataset.shape, 256 if kind == "image" else None)
-    parts = [setting["embedding"], setting["base"] or {}]
-    parts += [(setting["atlas"].get("choice") or {}).get("embedding", {})]
-    sizes = [part.get(name, 0) for part in parts for name in ("latent_features", "rank")]
+    parts = [setting.embedding, setting.base, setting.choice_embedding]
+    given = [part.arguments() for part in parts if part is not None]
+    sizes = [part.get(size, 0) for part in given for size in ("latent_features", "rank")]
     latent = max((size for size in sizes if isinstance(size, int)), default=0)
     if kind == "image":
         side = max(8, 4 * math.ceil(math.sqrt(latent + 1) / 4))
@@ -98,39 +101,43 @@ def _stand_in(setting: Mapping[str, Any], dataset: Dataset) -> DataSpec:
     return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
-def _dataset(entry: Mapping[str, Any]) -> Dataset:
-    dataset = build_dataset(entry)
-    if not isinstance(dataset, Dataset) or not hasattr(dataset, "kind"):
+def _dataset(entry: DatasetEntry) -> Dataset:
+    dataset = build_entry(entry, "datasets", Dataset)
+    if not hasattr(dataset, "kind"):
         raise ConfigError(
-            f"datasets.{entry['name']}.class: '{entry['class']}' is not a "
-            "vqflow.datasets.base.Dataset with a kind"
+            f"datasets.{entry.name}.class: '{entry.class_}' does not state its kind "
+            "('vector' or 'image')"
         )
     return dataset
 
 
-def _metric(
-    entry: Mapping[str, Any], dataset: str, kind: str, settings: Sequence[Mapping[str, Any]]
-) -> None:
-    place = f"metrics.{entry['name']}"
+def _metric(entry: Component, dataset: str, kind: str, settings: Sequence[Setting]) -> None:
+    place = f"metrics.{entry.name}"
     metric = build_metric(entry)
-    if not isinstance(metric, Metric):
-        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.metrics.base.Metric")
     if kind not in metric.kinds:
         raise ConfigError(
             f"{place}: scores {' and '.join(metric.kinds)} data, "
             f"but datasets.{dataset} is {kind} data"
         )
-    preprocess = settings[0]["dataset"]["preprocess"]
-    if metric.own_space and (preprocess["standardise"] or preprocess["logit"] is not None):
+    preprocess = settings[0].dataset.preprocess
+    if metric.own_space and (preprocess.standardise or preprocess.logit is not None):
         raise ConfigError(
             f"{place}: needs datasets.{dataset}.preprocess: {{standardise: false, logit: null}}"
         )
     needed = getattr(metric, "samples", 0)
-    for training in (setting["training"] for setting in settings):
-        if training["samples"] < needed:
+    for setting in settings:
+        _check_samples(place, needed, dataset, setting)
+
+
+def _check_samples(place: str, needed: int, dataset: str, setting: Setting) -> None:
+    drawn = {f"sampling.{setting.sampling.name}.samples": setting.sampling.samples}
+    training = setting.training
+    if training.snapshot_interval is not None and training.snapshot_samples is not None:
+        drawn[f"training.{training.name}.snapshot_samples"] = training.snapshot_samples
+    for key, samples in drawn.items():
+        if samples < needed:
             raise ConfigError(
-                f"{place}.samples: {needed} are needed, but training.{training['name']}.samples, "
-                f"used for {dataset}, is {training['samples']}"
+                f"{place}.samples: {needed} are needed, but {key}, used for {dataset}, is {samples}"
             )
 
 
@@ -143,22 +150,21 @@ def _figure(figure: str, kinds: Mapping[str, str]) -> None:
             )
 
 
-def _model(setting: Mapping[str, Any], spec: DataSpec) -> None:
-    atlas = build_atlas(next(candidates(setting["atlas"])), spec)
+def _model(setting: Setting, spec: DataSpec) -> None:
+    atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(_CODES, spec.features, generator=torch.Generator().manual_seed(0))
     charts = max(_CODES, atlas.min_charts)
     atlas.set_charts(torch.zeros(charts, atlas.encode(x).shape[1]), x)
-    choice = setting["atlas"].get("choice")
-    if choice is not None:
-        build_embedding(choice["embedding"], atlas)
+    if setting.choice_embedding is not None:
+        build_embedding(setting.choice_embedding, atlas)
     model = build_model(setting, atlas, seed=0)
     with torch.no_grad():
-        _try_flow(setting["flow"], model)
+        _try_flow(setting.flow, model)
         model.log_prob(x)
 
 
-def _try_flow(entry: Mapping[str, Any], model: VQFlow) -> None:
+def _try_flow(entry: Component, model: VQFlow) -> None:
     """What a flow calls itself shows its mistakes at the first points."""
     code = model.atlas.standard_codes[:_CODES]
     u = torch.zeros(len(code), model.embedding.latent_features)
@@ -167,10 +173,9 @@ def _try_flow(entry: Mapping[str, Any], model: VQFlow) -> None:
     except Exception as error:
         mistake = f"{type(error).__name__}: {error}"
     if mistake:
-        given = {key: value for key, value in entry.items() if key != "name"}
         raise ConfigError(
-            f"flows.{entry['name']}: fails on points of {u.shape[1]} dimensions: "
-            f"{mistake}; given: {given}"
+            f"flows.{entry.name}: fails on points of {u.shape[1]} dimensions: "
+            f"{mistake}; given: {entry.arguments()}"
         )
 
 

@@ -35,8 +35,10 @@ def make_tables(
     datasets: Sequence[str],
     variants: Sequence[str],
     baselines: Mapping[str, str],
+    runs: Sequence[Mapping[str, Any]],
     metrics: Sequence[str],
     flows: Sequence[str],
+    statuses: Sequence[str],
     atlases: Sequence[str],
     outputs: Mapping[str, Path],
 ) -> None:
@@ -47,16 +49,21 @@ def make_tables(
         datasets: The data sets, in the order of the tables' columns.
         variants: The variants, in the order of the tables' rows.
         baselines: variant -> the variant that it is compared with.
+        runs: Data set, variant and seed of every trained flow.
         metrics: The tables of scores, one per data set and variant.
-        flows: The provenance of every trained flow, at
-            ``.../{dataset}/{variant}/seed{seed}/provenance.json``.
-        atlases: The provenance of the atlas of each of them.
+        flows: The provenance of each run.
+        statuses: How each run ended.
+        atlases: The provenance of each run's atlas.
         outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
             ``provenance`` and ``config``.
     """
     scores = gather([Path(path) for path in metrics])
     summary = summarise(scores, dict(baselines))
-    tables = {"metrics": scores, "summary": summary, "runtime": runtimes(flows, atlases)}
+    tables = {
+        "metrics": scores,
+        "summary": summary,
+        "runtime": runtimes(runs, flows, statuses, atlases),
+    }
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
@@ -66,26 +73,30 @@ def make_tables(
     write_json(outputs["provenance"], provenance(run=config["run"]))
 
 
-def runtimes(flows: Sequence[str], atlases: Sequence[str]) -> pd.DataFrame:
-    """Reads how long every flow and its atlas took, in seconds; an atlas serves many flows."""
+def runtimes(
+    runs: Sequence[Mapping[str, Any]],
+    flows: Sequence[str],
+    statuses: Sequence[str],
+    atlases: Sequence[str],
+) -> pd.DataFrame:
+    """Gives how every run ended and how long it and its atlas took, in seconds.
+
+    An atlas serves many flows. Arguments as for :func:`make_tables`.
+    """
     rows = []
-    for path, atlas_path in zip(map(Path, flows), map(Path, atlases), strict=True):
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        atlas = json.loads(atlas_path.read_text(encoding="utf-8"))
-        training = facts["config"]["training"]
+    for run, *paths in zip(runs, flows, statuses, atlases, strict=True):
+        flow, status, atlas = (json.loads(Path(path).read_text("utf-8")) for path in paths)
         rows.append(
             {
-                "dataset": path.parents[2].name,
-                "variant": path.parents[1].name,
-                "seed": facts["seed"],
-                "status": facts["status"],
-                "epochs": facts["epochs"],
-                "best_epoch": facts["best_epoch"],
-                "training_seconds": facts["training_seconds"],
-                "seconds_per_epoch": round(facts["training_seconds"] / facts["epochs"], 4),
+                **run,
+                "status": status["status"],
+                "epochs": flow["epochs"],
+                "best_epoch": flow["best_epoch"],
+                "training_seconds": flow["training_seconds"],
+                "seconds_per_epoch": round(flow["training_seconds"] / flow["epochs"], 4),
                 "atlas_seconds": atlas["training_seconds"],
-                "threads": training["threads"],
-                "device": training["device"],
+                "threads": flow["hardware"]["threads"],
+                "device": flow["device"],
             }
         )
     return pd.DataFrame(rows, columns=RUNTIME_COLUMNS)

@@ -6,6 +6,7 @@ import sys
 from vqflow.config.components import ConfigError
 from vqflow.config.values import STAGE_VERSIONS, canonical, dump
 from vqflow.config.parsing import parse_config
+from vqflow.config.setting import Scoring
 from vqflow.config.entries import FIGURES
 
 if "benchmarks" not in config:
@@ -21,7 +22,7 @@ RUN = f"results/{CONFIG.run}"
 LOGS = f"{RUN}/logs"
 BENCHMARKS = f"{RUN}/benchmarks"
 SETTINGS = CONFIG.settings()
-ATLASES = {(s.dataset_name, s.atlas_name): s for s in SETTINGS.values()}
+ATLASES = {(s.dataset.name, s.atlas.name): s for s in SETTINGS.values()}
 
 
 def one_of(names):
@@ -52,10 +53,6 @@ def trial_seeds(wildcards):
     return CONFIG.seeds if CONFIG.gather_trials else [int(wildcards.seed)]
 
 
-def named(name, entry):
-    return {"name": name, **dump(entry)}
-
-
 def stage(name, value):
     """Parameters of a job: equal text for equal meaning, changed with the stage's version."""
     return canonical({"version": STAGE_VERSIONS[name], "value": value})
@@ -67,12 +64,9 @@ def preflight():
     No rule: whatever all jobs depend on would run them all again with every new variant.
     """
     selection = {
-        "settings": [
-            {"variant": variant, **setting.resolved()}
-            for (_, variant), setting in SETTINGS.items()
-        ],
+        "settings": [dump(setting) for setting in SETTINGS.values()],
         "metrics": {
-            dataset: metric_entries(CONFIG.selected_metrics(dataset))
+            dataset: metric_values(CONFIG.selected_metrics(dataset))
             for dataset in CONFIG.selected_datasets()
         },
         "figures": {name: CONFIG.figure_datasets(name) for name in FIGURES},
@@ -91,27 +85,26 @@ def preflight():
 
 def data_params(wildcards):
     """The data set without its preprocessing, which the flows do."""
-    entry = named(wildcards.dataset, CONFIG.datasets[wildcards.dataset])
+    entry = dump(CONFIG.datasets[wildcards.dataset])
     del entry["preprocess"]
     return stage("data", entry)
 
 
-def atlas_entry(wildcards):
-    return ATLASES[wildcards.dataset, wildcards.atlas].atlas
+def atlas_setting(wildcards):
+    return ATLASES[wildcards.dataset, wildcards.atlas].of_atlas()
 
 
 def atlas_params(wildcards):
-    chosen = ATLASES[wildcards.dataset, wildcards.atlas]
-    return stage("atlas", chosen.resolved_atlas())
+    return stage("atlas", dump(atlas_setting(wildcards)))
 
 
 def atlas_threads(wildcards):
-    training = atlas_entry(wildcards).training
+    training = atlas_setting(wildcards).atlas.training
     return training.threads if training else 1
 
 
 def atlas_gpus(wildcards):
-    training = atlas_entry(wildcards).training
+    training = atlas_setting(wildcards).atlas.training
     return int(training is not None and training.device == "cuda")
 
 
@@ -120,7 +113,7 @@ def setting(wildcards):
 
 
 def flow_params(wildcards):
-    return stage("flow", setting(wildcards).resolved())
+    return stage("flow", dump(setting(wildcards).of_model()))
 
 
 def flow_threads(wildcards):
@@ -129,6 +122,10 @@ def flow_threads(wildcards):
 
 def flow_gpus(wildcards):
     return int(setting(wildcards).training.device == "cuda")
+
+
+def samples_params(wildcards):
+    return stage("samples", dump(setting(wildcards).sampling))
 
 
 def atlas_file(dataset, atlas, seed, file):
@@ -141,15 +138,15 @@ def flow_file(dataset, variant, seed, file):
 
 def flow_atlases(wildcards):
     """The atlas of each trial: made once per data set, atlas and seed, for all flows on it."""
-    atlas = setting(wildcards).atlas_name
+    atlas = setting(wildcards).atlas.name
     return [
         atlas_file(wildcards.dataset, atlas, seed, "atlas.pt")
         for seed in trial_seeds(wildcards)
     ]
 
 
-def metric_entries(names):
-    return [named(name, CONFIG.metrics[name]) for name in names]
+def metric_values(names):
+    return [dump(CONFIG.metrics[name]) for name in names]
 
 
 def dataset_trainings(wildcards):
@@ -164,32 +161,21 @@ def reference_threads(wildcards):
     return max(training.threads for training in dataset_trainings(wildcards))
 
 
-def reference_device(wildcards):
-    """Where networks of the metrics run: where the data set's flows are trained."""
-    devices = {training.device for training in dataset_trainings(wildcards)}
-    return "cuda" if "cuda" in devices else "cpu"
-
-
 def reference_gpus(wildcards):
-    return int(reference_device(wildcards) == "cuda")
+    """Networks of the metrics run where the data set's flows are trained."""
+    return int(
+        any(training.device == "cuda" for training in dataset_trainings(wildcards))
+    )
 
 
 def reference_params(wildcards):
-    return stage(
-        "reference", metric_entries(CONFIG.selected_metrics(wildcards.dataset))
-    )
+    return stage("reference", metric_values(CONFIG.selected_metrics(wildcards.dataset)))
 
 
 def evaluate_params(wildcards):
-    return stage(
-        "evaluate",
-        {
-            "setting": setting(wildcards).resolved(),
-            "metrics": metric_entries(
-                CONFIG.selected_metrics(wildcards.dataset, wildcards.variant)
-            ),
-        },
-    )
+    names = CONFIG.selected_metrics(wildcards.dataset, wildcards.variant)
+    metrics = [CONFIG.metrics[name] for name in names]
+    return stage("evaluate", dump(Scoring(setting=setting(wildcards), metrics=metrics)))
 
 
 def over_seeds(file):
@@ -220,6 +206,11 @@ def tables_params(wildcards):
             "datasets": CONFIG.selected_datasets(),
             "variants": CONFIG.selected_variants(),
             "baselines": CONFIG.baselines(),
+            "runs": [
+                {"dataset": dataset, "variant": variant, "seed": seed}
+                for dataset, variant in SETTINGS
+                for seed in CONFIG.seeds
+            ],
         },
     )
 
@@ -227,7 +218,7 @@ def tables_params(wildcards):
 def table_atlases():
     """The provenance of every flow's atlas, in the order of over_cells."""
     return [
-        atlas_file(dataset, setting.atlas_name, seed, "provenance.json")
+        atlas_file(dataset, setting.atlas.name, seed, "provenance.json")
         for (dataset, _), setting in SETTINGS.items()
         for seed in CONFIG.seeds
     ]

@@ -17,8 +17,6 @@ rule make_reference:
         gpu=reference_gpus,
     params:
         stage=reference_params,
-        threads=reference_threads,
-        device=reference_device,
     message:
         "Computing reference statistics of {wildcards.dataset}"
     script:
@@ -30,9 +28,12 @@ rule evaluate:
     input:
         data=rules.prepare_data.output[0],
         reference=rules.make_reference.output[0],
-        models=over_seeds("model.pt"),
+        model=over_seeds("model.pt"),
+        history=over_seeds("history.csv"),
+        snapshots=over_seeds("snapshots.npz"),
         samples=over_seeds("samples.npz"),
-        histories=over_seeds("history.csv"),
+        confinement=over_seeds("confinement.npz"),
+        status=over_seeds("status.json"),
     output:
         f"{RUN}/metrics/{{dataset}}/{{variant}}.csv",
     log:

@@ -77,7 +77,7 @@ def atlas_cells(wildcards):
 def atlas_charts(wildcards):
     seed = CONFIG.seeds[0]
     return [
-        atlas_file(dataset, SETTINGS[dataset, variant].atlas_name, seed, "charts.npz")
+        atlas_file(dataset, SETTINGS[dataset, variant].atlas.name, seed, "charts.npz")
         for dataset, variant in atlas_cells(wildcards)
     ]
 
@@ -95,8 +95,8 @@ def training_keys():
         {
             "dataset": dataset,
             "variant": variant,
-            "flow": SETTINGS[dataset, variant].flow_name,
-            "atlas": SETTINGS[dataset, variant].atlas_name,
+            "flow": SETTINGS[dataset, variant].flow.name,
+            "atlas": SETTINGS[dataset, variant].atlas.name,
             "seed": seed,
         }
         for dataset, variant in figure_cells(

@@ -4,6 +4,7 @@ rule make_tables:
             f"{RUN}/metrics/{dataset}/{variant}.csv" for dataset, variant in SETTINGS
         ],
         flows=over_cells("provenance.json"),
+        statuses=over_cells("status.json"),
         atlases=table_atlases(),
     output:
         metrics=f"{RUN}/tables/metrics.csv",

@@ -1,21 +1,16 @@
 from pathlib import Path
 
+from vqflow.config.setting import Scoring
 from vqflow.stages.evaluate import evaluate
-from vqflow.stages.job import by_seed, read_stage, start_job
+from vqflow.stages.job import by_seed, machine_of, read_stage, start_job
 
 start_job(snakemake.log[0])
-stage = read_stage(snakemake.params)
+files = {key: value for key, value in snakemake.input.items() if key not in ("data", "reference")}
 evaluate(
-    stage["setting"],
-    variant=snakemake.wildcards.variant,
-    metrics=stage["metrics"],
+    read_stage(snakemake, Scoring),
     data_path=Path(snakemake.input.data),
     reference_path=Path(snakemake.input.reference),
-    runs=by_seed(
-        snakemake.params.seeds,
-        model=snakemake.input.models,
-        samples=snakemake.input.samples,
-        history=snakemake.input.histories,
-    ),
+    runs=by_seed(snakemake.params.seeds, **files),
     output=Path(snakemake.output[0]),
+    machine=machine_of(snakemake),
 )

@@ -4,10 +4,10 @@ import pandas as pd
 from vqflow.datasets.base import Data
 from vqflow.figures import atlas
 from vqflow.figures.style import save
-from vqflow.stages.job import read_stage, start_job
+from vqflow.stages.job import read_values, start_job
 
 start_job(snakemake.log[0])
-stage = read_stage(snakemake.params)
+stage = read_values(snakemake)
 metrics = pd.read_csv(snakemake.input.metrics)
 leaks = metrics[(metrics.metric == "leak") & (metrics.seed == stage["seed"])]
 leaks = leaks.set_index(["dataset", "variant"]).value

@@ -2,9 +2,9 @@ import pandas as pd
 
 from vqflow.figures import likelihood
 from vqflow.figures.style import save
-from vqflow.stages.job import read_stage, start_job
+from vqflow.stages.job import read_values, start_job
 
 start_job(snakemake.log[0])
 metrics = pd.read_csv(snakemake.input.metrics)
-metrics = metrics[metrics.dataset.isin(read_stage(snakemake.params))]
+metrics = metrics[metrics.dataset.isin(read_values(snakemake))]
 save(likelihood.draw(metrics), snakemake.output.png, snakemake.output.pdf)

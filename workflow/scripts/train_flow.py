@@ -1,11 +1,12 @@
 from pathlib import Path
 
+from vqflow.config.setting import ModelSetting
 from vqflow.stages.flow import train_flow
-from vqflow.stages.job import by_seed, read_stage, start_job
+from vqflow.stages.job import by_seed, machine_of, read_stage, start_job
 
 start_job(snakemake.log[0])
 train_flow(
-    read_stage(snakemake.params),
+    read_stage(snakemake, ModelSetting),
     data_path=Path(snakemake.input.data),
     trials=by_seed(
         snakemake.params.seeds,
@@ -13,4 +14,5 @@ train_flow(
         scratch=snakemake.params.scratch,
         **dict(snakemake.output.items()),
     ),
+    machine=machine_of(snakemake),
 )
