@@ -25,6 +25,10 @@ class LeakError(RuntimeError):
     """A chart's map leaves its region so often that confined sampling gave up."""
 
 
+class NotFiniteError(RuntimeError):
+    """A model gave samples that are not finite: its run counts as diverged."""
+
+
 _CHUNK_ELEMENTS = 2**20
 _POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
 _MAX_TRIES = 1000

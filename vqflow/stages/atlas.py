@@ -14,10 +14,10 @@ import torch
 from vqflow import choice
 from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, write_json
+from vqflow.files import atomic_path, digest, write_json
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
+from vqflow.stages.common import Entry, checkpoint_in, run_trials, use, write_csv
 
 
 def fit_atlas(entry: Entry, data_path: Path, trials: Mapping[int, Mapping[str, Path]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,59 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import build
+from vqflow.config.components import ConfigError, build
+from vqflow.config.values import canonical
 from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path
-from vqflow.metrics.base import Metric, NotFiniteError, Reference, TrainedRun
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
 from vqflow.models.store import load_model
+from vqflow.seeding import derive_seed
 from vqflow.stages.common import Entry, use, write_csv
 from vqflow.tables import summary as tables
 
 log = logging.getLogger(__name__)
 
 
-def build_metric(entry: Entry, device: str = "cpu") -> Metric:
-    """Builds a metric of the catalogue: ``{"name", "class", **arguments}``."""
+def build_metric(entry: Entry, device: str = "cpu", shared: dict[str, Any] | None = None) -> Metric:
+    """Builds a metric of the catalogue: ``{"name", "class", **arguments}``.
+
+    An argument may be a ``class`` with arguments itself, such as a network that gives features;
+    what it draws at random is the same in every job.
+
+    Args:
+        entry: The entry.
+        device: Where networks of the metric run.
+        shared: Such arguments that are built already, by their entries; extended.
+
+    Raises:
+        ConfigError: If a class does not exist, does not accept its arguments or is no metric.
+    """
+    place = f"metrics.{entry['name']}"
+    shared = {} if shared is None else shared
     arguments = {key: value for key, value in entry.items() if key != "name"}
-    metric: Metric = build(arguments, f"metrics.{entry['name']}")
+    for key, value in arguments.items():
+        if isinstance(value, Mapping) and "class" in value:
+            text = canonical(value)
+            if text not in shared:
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(derive_seed("metric", text))
+                    shared[text] = build(value, f"{place}.{key}")
+            arguments[key] = shared[text]
+    metric = build(arguments, place)
+    if not isinstance(metric, Metric):
+        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.metrics.base.Metric")
+    if not metric.quantities:
+        raise ConfigError(f"{place}.class: '{entry['class']}' states no quantities, see Metric")
+    metric.name = entry["name"]
     metric.device = device
     return metric
+
+
+def build_metrics(entries: Sequence[Entry], device: str = "cpu") -> list[Metric]:
+    """Builds metrics of the catalogue; those with the same network share it."""
+    shared: dict[str, Any] = {}
+    return [build_metric(entry, device, shared) for entry in entries]
 
 
 def make_reference(
@@ -38,9 +74,9 @@ def make_reference(
     use(threads, device)
     data = Data.load(data_path)
     arrays = {}
-    for entry in metrics:
-        for key, value in build_metric(entry, device).reference(data).items():
-            arrays[f"{entry['name']}//{key}"] = value
+    for metric in build_metrics(metrics, device):
+        for key, value in metric.reference(data).items():
+            arrays[f"{metric.name}//{key}"] = value
     with atomic_path(output) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
 
@@ -54,7 +90,7 @@ def evaluate(
     runs: Mapping[int, Entry],
     output: Path,
 ) -> None:
-    """Scores all trials of one variant on one data set.
+    """Scores all trials of one variant on one data set; those that diverged get no rows.
 
     Args:
         setting: The resolved setting of the variant.
@@ -69,9 +105,13 @@ def evaluate(
     use(setting["training"]["threads"], device)
     data = Data.load(data_path)
     references = _load_references(reference_path)
-    frames = []
+    built = build_metrics(metrics, device)
+    frames = [tables.rows([], {})]
     for seed, paths in runs.items():
         model, status = load_model(paths["model"])
+        if status == "diverged":
+            log.warning("%s, %s, seed %d: diverged", data.spec.name, variant, seed)
+            continue
         identity = {
             "dataset": data.spec.name,
             "variant": variant,
@@ -79,7 +119,6 @@ def evaluate(
             "atlas": setting["atlas"]["name"],
             "embedding": setting["embedding"]["name"],
             "seed": seed,
-            "status": status,
             "parameters": count_numbers(model),
             "atlas_parameters": count_parameters(model.atlas),
         }
@@ -89,23 +128,27 @@ def evaluate(
             samples=_load_arrays(paths["samples"]),
             history=pd.read_csv(paths["history"]),
         )
-        for entry in metrics:
-            metric = build_metric(entry, device)
-            frames.append(_score(metric, run, references.get(entry["name"], {}), identity))
-            log.info("%s, %s, seed %d: %s", data.spec.name, variant, seed, entry["name"])
-    write_csv(pd.concat(frames, ignore_index=True), output)
+        for metric in built:
+            scores = _score(metric, run, references.get(metric.name, {}))
+            frames.append(tables.rows(scores, identity))
+            log.info("%s, %s, seed %d: %s", data.spec.name, variant, seed, metric.name)
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    write_csv(pd.concat(filled, ignore_index=True), output)
 
 
-def _score(
-    metric: Metric, run: TrainedRun, reference: Reference, identity: dict[str, Any]
-) -> pd.DataFrame:
-    if identity["status"] == "ok":
-        try:
-            with torch.no_grad():
-                return tables.rows(list(metric.scores(run, reference)), identity)
-        except NotFiniteError as error:
-            log.error("diverged: %s", error)
-    return tables.rows(metric.blank(run.data), {**identity, "status": "diverged"})
+def _score(metric: Metric, run: TrainedRun, reference: Reference) -> list[tuple[Score, Quantity]]:
+    rows = metric.rows()
+    with torch.no_grad():
+        scores = list(metric.scores(run, reference))
+    for score in scores:
+        if score.quantity not in rows:
+            raise ValueError(
+                f"metrics.{metric.name}: gives a score of '{score.quantity}', which is not among "
+                f"its quantities: {', '.join(rows)}"
+            )
+        if not math.isfinite(score.value):
+            log.warning("%s: not finite", rows[score.quantity].name)
+    return [(score, rows[score.quantity]) for score in scores]
 
 
 def _load_references(path: Path) -> dict[str, Reference]:

@@ -14,15 +14,14 @@ import torch
 
 from vqflow.config.entries import Training
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, write_json
-from vqflow.metrics.base import NotFiniteError
+from vqflow.files import atomic_path, digest, write_json
 from vqflow.models.build import build_model, place_charts
 from vqflow.models.store import load_atlas, save_model
-from vqflow.models.vqflow import LeakError, VQFlow
+from vqflow.models.vqflow import LeakError, NotFiniteError, VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
-from vqflow.stages.common import Entry, checkpoint_in, digest, run_trials, use, write_csv
+from vqflow.stages.common import Entry, checkpoint_in, run_trials, use, write_csv
 from vqflow.training.loop import Outcome, fit
 
 log = logging.getLogger(__name__)

@@ -48,11 +48,15 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             datasets[name] = dataset
         model = partial(_model, setting, _stand_in(setting, datasets[name]))
         attempts.run(f"variants.{setting['variant']} on {name}", model)
+    metrics: dict[str, Metric] = {}
     for name, entries in selection["metrics"].items():
         settings = [s for s in selection["settings"] if s["dataset"]["name"] == name]
         for entry in entries if name in datasets else []:
-            checked = partial(_metric, entry, name, datasets[name].kind, settings)
-            attempts.run(f"metrics.{entry['name']} on {name}", checked)
+            checked = partial(_metric, entry, name, datasets[name], settings)
+            metric = attempts.run(f"metrics.{entry['name']} on {name}", checked)
+            if metric is not None:
+                metrics[entry["name"]] = metric
+    attempts.run("metrics: names of rows", partial(_rows, metrics))
     for figure, names in selection["figures"].items():
         kinds = {name: datasets[name].kind for name in names if name in datasets}
         attempts.run(f"figures.{figure}", partial(_figure, figure, kinds))
@@ -109,29 +113,49 @@ def _dataset(entry: Mapping[str, Any]) -> Dataset:
 
 
 def _metric(
-    entry: Mapping[str, Any], dataset: str, kind: str, settings: Sequence[Mapping[str, Any]]
-) -> None:
+    entry: Mapping[str, Any],
+    name: str,
+    dataset: Dataset,
+    settings: Sequence[Mapping[str, Any]],
+) -> Metric:
     place = f"metrics.{entry['name']}"
     metric = build_metric(entry)
-    if not isinstance(metric, Metric):
-        raise ConfigError(f"{place}.class: '{entry['class']}' is not a vqflow.metrics.base.Metric")
-    if kind not in metric.kinds:
+    if dataset.kind not in metric.kinds:
         raise ConfigError(
             f"{place}: scores {' and '.join(metric.kinds)} data, "
-            f"but datasets.{dataset} is {kind} data"
+            f"but datasets.{name} is {dataset.kind} data"
         )
+    if dataset.shape is not None:
+        try:
+            metric.check(_stand_in(settings[0], dataset))
+        except ValueError as error:
+            raise ConfigError(f"{place} on {name}: {error}") from error
     preprocess = settings[0]["dataset"]["preprocess"]
     if metric.own_space and (preprocess["standardise"] or preprocess["logit"] is not None):
         raise ConfigError(
-            f"{place}: needs datasets.{dataset}.preprocess: {{standardise: false, logit: null}}"
+            f"{place}: needs datasets.{name}.preprocess: {{standardise: false, logit: null}}"
         )
     needed = getattr(metric, "samples", 0)
     for training in (setting["training"] for setting in settings):
         if training["samples"] < needed:
             raise ConfigError(
                 f"{place}.samples: {needed} are needed, but training.{training['name']}.samples, "
-                f"used for {dataset}, is {training['samples']}"
+                f"used for {name}, is {training['samples']}"
             )
+    return metric
+
+
+def _rows(metrics: Mapping[str, Metric]) -> None:
+    """Refuses two entries that give rows of one name: the tables could not tell them apart."""
+    owners: dict[str, str] = {}
+    for entry, metric in metrics.items():
+        for quantity in metric.rows().values():
+            owner = owners.setdefault(quantity.name, entry)
+            if owner != entry:
+                raise ConfigError(
+                    f"metrics.{entry}: gives rows '{quantity.name}' as metrics.{owner} does; "
+                    "rename one of the two entries, which renames its rows"
+                )
 
 
 def _figure(figure: str, kinds: Mapping[str, str]) -> None:

@@ -15,9 +15,12 @@ from vqflow.provenance import provenance
 from vqflow.tables.layout import summary_latex, summary_markdown
 from vqflow.tables.summary import gather, summarise
 
-RUNTIME_COLUMNS = [
+RUN_COLUMNS = [
     "dataset",
     "variant",
+    "flow",
+    "atlas",
+    "embedding",
     "seed",
     "status",
     "epochs",
@@ -54,9 +57,10 @@ def make_tables(
         outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
             ``provenance`` and ``config``.
     """
-    scores = gather([Path(path) for path in metrics])
-    summary = summarise(scores, dict(baselines))
-    tables = {"metrics": scores, "summary": summary, "runtime": runtimes(flows, atlases)}
+    runs = run_table(flows, atlases)
+    scores = gather([Path(path) for path in metrics], runs)
+    summary = summarise(scores, runs, dict(baselines))
+    tables = {"metrics": scores, "summary": summary, "runtime": runs}
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
@@ -66,17 +70,27 @@ def make_tables(
     write_json(outputs["provenance"], provenance(run=config["run"]))
 
 
-def runtimes(flows: Sequence[str], atlases: Sequence[str]) -> pd.DataFrame:
-    """Reads how long every flow and its atlas took, in seconds; an atlas serves many flows."""
+def run_table(flows: Sequence[str], atlases: Sequence[str]) -> pd.DataFrame:
+    """Reads the record of every run: what it was, whether it diverged, and how long it took.
+
+    Times are in seconds; an atlas serves many flows.
+
+    Args:
+        flows: The provenance of every trained flow, in the order of the tables.
+        atlases: The provenance of the atlas of each of them.
+    """
     rows = []
     for path, atlas_path in zip(map(Path, flows), map(Path, atlases), strict=True):
         facts = json.loads(path.read_text(encoding="utf-8"))
         atlas = json.loads(atlas_path.read_text(encoding="utf-8"))
-        training = facts["config"]["training"]
+        config = facts["config"]
         rows.append(
             {
                 "dataset": path.parents[2].name,
                 "variant": path.parents[1].name,
+                "flow": config["flow"]["name"],
+                "atlas": config["atlas"]["name"],
+                "embedding": config["embedding"]["name"],
                 "seed": facts["seed"],
                 "status": facts["status"],
                 "epochs": facts["epochs"],
@@ -84,8 +98,8 @@ def runtimes(flows: Sequence[str], atlases: Sequence[str]) -> pd.DataFrame:
                 "training_seconds": facts["training_seconds"],
                 "seconds_per_epoch": round(facts["training_seconds"] / facts["epochs"], 4),
                 "atlas_seconds": atlas["training_seconds"],
-                "threads": training["threads"],
-                "device": training["device"],
+                "threads": config["training"]["threads"],
+                "device": config["training"]["device"],
             }
         )
-    return pd.DataFrame(rows, columns=RUNTIME_COLUMNS)
+    return pd.DataFrame(rows, columns=RUN_COLUMNS)

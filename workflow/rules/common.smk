@@ -7,6 +7,7 @@ from vqflow.config.components import ConfigError
 from vqflow.config.values import STAGE_VERSIONS, canonical, dump
 from vqflow.config.parsing import parse_config
 from vqflow.config.entries import FIGURES
+from vqflow.source import class_attributes
 
 if "benchmarks" not in config:
     raise WorkflowError(
