@@ -17,6 +17,7 @@ from test_config import merge
 from vqflow.config.components import ConfigError
 from vqflow.config.parsing import parse_config
 from vqflow.datasets.base import Data
+from vqflow.metrics.base import Metric, Quantity, Score
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.store import load_model, save_model
 from vqflow.objectives import FlowTask
@@ -50,7 +51,9 @@ def setting(variant: str, **changes: Any) -> dict[str, Any]:
     return config.settings()["helix", variant].resolved()
 
 
-def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) -> dict[str, Path]:
+def train(
+    folder: Path, variant: str, data: Data | None = None, seed: int = 0, **changes: Any
+) -> dict[str, Path]:
     """Runs atlas and flow on small data; gives the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     (data or ring(3, name="helix")).save(folder / "data.npz")
@@ -63,11 +66,11 @@ def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) 
     }
     atlas = {"atlas": folder / "atlas.pt", **{key: folder / name for key, name in names.items()}}
     atlas |= {"scratch": folder / "scratch-atlas"}
-    fit_atlas(chosen["atlas"], folder / "data.npz", {0: atlas})
+    fit_atlas(chosen["atlas"], folder / "data.npz", {seed: atlas})
     names = {"model": "model.pt", "history": "h.csv", "samples": "s.npz", "provenance": "p.json"}
     outputs = {key: folder / name for key, name in names.items()}
     trial = {**outputs, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
-    train_flow(chosen, folder / "data.npz", {0: trial})
+    train_flow(chosen, folder / "data.npz", {seed: trial})
     return outputs
 
 
@@ -182,7 +185,8 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
         {"name": name, **CATALOGUE["metrics"][name]}
         for name in ("log_likelihood", "fid_classifier", "charts")
     ]
-    metrics[1] |= {"samples": 60, "steps": 20}
+    features = {**metrics[1]["features"], "steps": 20}
+    metrics[1] |= {"samples": 60, "features": features}
     make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
     evaluate(
         setting("realnvp", **changes),
@@ -258,10 +262,24 @@ def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.Mon
         tmp_path / "metrics.csv",
     )
     table = pd.read_csv(tmp_path / "metrics.csv")
-    assert (table["status"] == "diverged").all()
-    assert table["value"].isna().all()
-    assert set(table["split"]) == {"test", "validation"}
-    assert "log_likelihood_all" in set(table["metric"])
+    assert tuple(table.columns) == METRIC_COLUMNS
+    assert table.empty
+
+
+class Undeclared(Metric):
+    quantities = (Quantity("a"), Quantity("b"))
+
+    def scores(self, run: Any, reference: Any) -> list[Score]:
+        return [Score("c", 1.0, 1, "test")]
+
+
+def test_a_score_of_another_quantity_than_stated_is_an_error(tmp_path: Path) -> None:
+    outputs = train(tmp_path, "realnvp")
+    metrics = [{"name": "mine", "class": "test_stages.Undeclared"}]
+    make_reference(metrics, tmp_path / "data.npz", tmp_path / "reference.npz")
+    paths = (tmp_path / "data.npz", tmp_path / "reference.npz", {0: outputs}, tmp_path / "m.csv")
+    with pytest.raises(ValueError, match="metrics.mine: .*'c', .* its quantities: a, b"):
+        evaluate(setting("realnvp"), "realnvp", metrics, *paths)
 
 
 def test_samples_that_are_not_finite_diverge(

@@ -20,7 +20,7 @@ from vqflow.metrics.base import (
     TrainedRun,
     by_sampler,
 )
-from vqflow.metrics.features import Extractor, Features, ModuleFeatures, features_of
+from vqflow.metrics.features import Extractor, Features, features_of, module_features
 
 _SNAPSHOT = re.compile(r"epoch_(\d+)")
 _NETWORK = "network/"
@@ -59,7 +59,7 @@ class FeatureDistance(Metric):
             ValueError: If a setting is out of range.
         """
         if isinstance(features, torch.nn.Module):
-            features = ModuleFeatures(features)
+            features = module_features(features)
         if not isinstance(features, Features):
             raise ValueError(
                 f"features: got {features!r}, allowed: a vqflow.metrics.features.Features or a "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -121,6 +122,12 @@ class ModuleFeatures(Features):
             found.update(key.encode())
             found.update(value.detach().cpu().contiguous().numpy().tobytes())
         return found.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def module_features(module: nn.Module) -> ModuleFeatures:
+    """Gives the features of a module: the same object for metrics that share the module."""
+    return ModuleFeatures(module)
 
 
 def features_of(points: Array, spec: DataSpec, network: Extractor) -> Array:
