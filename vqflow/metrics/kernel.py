@@ -48,7 +48,7 @@ class KernelDistance(FeatureDistance):
     name = "kid"
     kind = "kernel"
     place = 41
-    decimals = 4
+    decimals = 3
 
     def summarise(self, features: Array) -> Reference:
         """Gives the features and the mean of the kernel over their pairs."""
