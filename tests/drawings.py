@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from vqflow.figures import atlas, fid_curves, likelihood, sample_grid, toy_gallery, training_curves
+from vqflow.stages.report import RUN_COLUMNS
 from vqflow.tables.summary import METRIC_COLUMNS
 
 VARIANTS = {
@@ -59,6 +60,7 @@ def rows_of(
     **fields: object,
 ) -> pd.DataFrame:
     defaults = {"unit": "nats", "n": 2500, "split": "test", "status": "ok"}
+    defaults |= {"label": metric.replace("_", " "), "better": "higher", "decimals": 2}
     rows = [
         {
             "dataset": dataset,
@@ -82,6 +84,14 @@ def rows_of(
     return pd.DataFrame(rows, columns=list(METRIC_COLUMNS)).astype({"epoch": "Int64"})
 
 
+def runs_of(metrics: pd.DataFrame, *lost: tuple[str, int]) -> pd.DataFrame:
+    """Gives the runs of a metrics table; those in ``lost``, variants and seeds, diverged."""
+    cells = metrics[["dataset", "variant", "flow", "atlas", "embedding", "seed"]].drop_duplicates()
+    diverged = [key in lost for key in zip(cells["variant"], cells["seed"], strict=True)]
+    status = np.where(diverged, "diverged", "ok")
+    return cells.assign(status=status).reindex(columns=RUN_COLUMNS)
+
+
 def fid_value(variant: str, seed: int, epoch: int) -> float:
     return 100 / (1 + epoch) + 10 * ("vq" not in variant) + seed**2
 
@@ -95,6 +105,8 @@ def fid_table(seeds: int = 3) -> pd.DataFrame:
         seeds=seeds,
         unit="",
         n=10000,
+        label="Fréchet classifier distance",
+        better="lower",
     )
 
 
@@ -103,16 +115,26 @@ def likelihood_value(variant: str, seed: int, epoch: int) -> float:
 
 
 def likelihood_table() -> pd.DataFrame:
+    about = {"label": "log-likelihood, all charts"}
+    bits = {"unit": "bits/dim", "label": "bits per dimension", "better": "lower"}
     return pd.concat(
         [
-            rows_of("bits_per_dim", likelihood_value, dataset="mnist", unit="bits/dim"),
-            rows_of("log_likelihood_all", likelihood_value, dataset="mnist"),
-            rows_of("log_likelihood_all", likelihood_value),
-            rows_of("log_likelihood_all", lambda *_: -99.0, split="validation"),
+            rows_of("bits_per_dim", likelihood_value, dataset="mnist", **bits),
+            rows_of("log_likelihood_all", likelihood_value, dataset="mnist", **about),
+            rows_of("log_likelihood_all", likelihood_value, **about),
+            rows_of("log_likelihood_all", lambda *_: -99.0, split="validation", **about),
             rows_of("ceiling", lambda *_: 12.5),
         ],
         ignore_index=True,
     )
+
+
+def draw_curves(table: pd.DataFrame, metric: str = "fid_classifier") -> Figure:
+    return fid_curves.draw(table, runs_of(table), metric)
+
+
+def draw_likelihood(table: pd.DataFrame) -> Figure:
+    return likelihood.draw(table, runs_of(table))
 
 
 def history(seeds: int = 3) -> pd.DataFrame:
@@ -163,18 +185,18 @@ DRAWINGS: dict[str, tuple[Callable[[], Figure], set[str]]] = {
         },
     ),
     "fid_curves": (
-        lambda: fid_curves.draw(fid_table(), "fid_classifier"),
+        lambda: draw_curves(fid_table()),
         {
             "MNIST\n10,000 samples against the test split",
-            "Fréchet distance\n(classifier features, lower is better)",
+            "Fréchet classifier distance\n(lower is better)",
             "epoch",
             "VQ-MAF",
         },
     ),
     "likelihood": (
-        lambda: likelihood.draw(likelihood_table()),
+        lambda: draw_likelihood(likelihood_table()),
         {
-            "test log-likelihood\n(nats, higher is better)",
+            "test log-likelihood, all charts\n(nats, higher is better)",
             "test bits per dimension\n(lower is better)",
             "ceiling",
             "mean, 95 % interval",

@@ -89,18 +89,20 @@ def metric(name: str, **changes: Any) -> Component:
     return component("metrics", name, **changes)
 
 
-def train(folder: Path, variant: str, data: Data | None = None, **changes: Any) -> dict[str, Path]:
+def train(
+    folder: Path, variant: str, data: Data | None = None, seed: int = 0, **changes: Any
+) -> dict[str, Path]:
     """Runs atlas, flow and samples on small data; gives the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     (data or ring(3, name="helix")).save(folder / "data.npz")
     chosen = setting(variant, **changes)
     atlas = {key: folder / name for key, name in ATLAS_FILES.items()}
     atlas |= {"scratch": folder / "scratch-atlas"}
-    fit_atlas(chosen.of_atlas(), folder / "data.npz", {0: atlas}, Machine())
+    fit_atlas(chosen.of_atlas(), folder / "data.npz", {seed: atlas}, Machine())
     paths = {key: folder / name for key, name in {**FLOW_FILES, **SAMPLE_FILES}.items()}
     trial = {**paths, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
-    train_flow(chosen.of_model(), folder / "data.npz", {0: trial}, Machine())
-    sample_flow(chosen.sampling, {0: paths}, Machine())
+    train_flow(chosen.of_model(), folder / "data.npz", {seed: trial}, Machine())
+    sample_flow(chosen.sampling, {seed: paths}, Machine())
     return paths
 
 
@@ -111,7 +113,7 @@ def score(
     *metrics: Component,
     **changes: Any,
 ) -> Path:
-    """Scores what :func:`train` made; gives the table's path."""
+    """Scores what :func:`train` made, of the data in the folder; gives the table's path."""
     data, reference, table = (
         folder / name for name in ("data.npz", "reference.npz", "metrics.csv")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from drawings import band, fid_table, fid_value, line, texts
+from drawings import band, draw_curves, fid_table, fid_value, line, runs_of, texts
 
 from vqflow.figures import fid_curves, style
 from vqflow.figures.published import FRECHET_DISTANCE
@@ -18,7 +18,7 @@ def test_a_missing_variant_leaves_the_other_curves() -> None:
     table = pd.concat(
         [table, table[table["variant"] != "vq-maf"].assign(dataset="digits")], ignore_index=True
     )
-    figure = fid_curves.draw(table, "fid_classifier")
+    figure = draw_curves(table)
     assert [len(line(p, "vq-maf").get_xdata()) for p in figure.axes] == [3, 0]
     assert [len(line(p, "maf").get_xdata()) for p in figure.axes] == [3, 3]
 
@@ -26,7 +26,7 @@ def test_a_missing_variant_leaves_the_other_curves() -> None:
 def test_the_published_curves_lie_beside_ours_as_far_as_ours_go() -> None:
     table = fid_table()
     last = int(table["epoch"].max())
-    (panel,) = fid_curves.draw(table, "fid_classifier").axes
+    (panel,) = draw_curves(table).axes
     thin = [curve for curve in panel.lines if curve.get_linewidth() < 1]
     paper = {
         variant: {epoch: value for epoch, value in curve.items() if epoch <= last}
@@ -40,15 +40,15 @@ def test_the_published_curves_lie_beside_ours_as_far_as_ours_go() -> None:
         tuple(points.items()): style.strokes(table)[variant].colour
         for variant, points in paper.items()
     }
-    assert "published" in texts(fid_curves.draw(table, "fid_classifier"))
-    others = fid_curves.draw(table.assign(dataset="digits"), "fid_classifier")
+    assert "published" in texts(draw_curves(table))
+    others = draw_curves(table.assign(dataset="digits"))
     assert "published" not in texts(others)
 
 
 def test_a_single_epoch_has_no_published_curve() -> None:
     table = fid_table()
     table = table[table["epoch"].isna() | (table["epoch"] == 5)]
-    assert "published" not in texts(fid_curves.draw(table, "fid_classifier"))
+    assert "published" not in texts(draw_curves(table))
 
 
 @pytest.mark.parametrize("empty", ["planes32", "planes64"])
@@ -58,8 +58,7 @@ def test_an_empty_panel_takes_no_ticks_from_its_neighbour(empty: str) -> None:
     table.loc[table["embedding"] == empty, "value"] = np.nan
     table["variant"] += "-" + table["embedding"]
     ticks = {
-        panel.get_title().split()[1]: len(panel.get_yticks())
-        for panel in fid_curves.draw(table, "fid_classifier").axes
+        panel.get_title().split()[1]: len(panel.get_yticks()) for panel in draw_curves(table).axes
     }
     assert ticks.pop(empty) == 0
     assert min(ticks.values()) > 1
@@ -70,7 +69,7 @@ def test_each_embedding_of_a_data_set_has_a_panel_of_one_scale() -> None:
     wide = fid_table().assign(
         embedding="planes64", variant=narrow["variant"] + "-d64", value=narrow["value"] + 500
     )
-    figure = fid_curves.draw(pd.concat([narrow, wide], ignore_index=True), "fid_classifier")
+    figure = draw_curves(pd.concat([narrow, wide], ignore_index=True))
     first, second = figure.axes
     assert [panel.get_title().split("\n")[0] for panel in figure.axes] == [
         "MNIST, planes32",
@@ -84,7 +83,7 @@ def test_each_embedding_of_a_data_set_has_a_panel_of_one_scale() -> None:
 
 
 def test_band_is_one_standard_deviation_over_seeds() -> None:
-    figure = fid_curves.draw(fid_table(), "fid_classifier")
+    figure = draw_curves(fid_table())
     (panel,) = figure.axes
     expected = [np.array([fid_value("vq-maf", seed, e) for seed in range(3)]) for e in (5, 10, 15)]
     curve = line(panel, "vq-maf")
@@ -99,20 +98,29 @@ def test_band_is_one_standard_deviation_over_seeds() -> None:
 
 
 def test_single_seed_has_no_band() -> None:
-    (panel,) = fid_curves.draw(fid_table(seeds=1), "fid_classifier").axes
+    (panel,) = draw_curves(fid_table(seeds=1)).axes
     assert len(panel.collections) == 0
     assert len(line(panel, "maf").get_xdata()) == 3
 
 
 def test_confined_samples_are_named() -> None:
-    table = fid_table().assign(metric="fid_inception_confined")
-    figure = fid_curves.draw(table, "fid_inception_confined")
+    label = "Fréchet Inception distance, confined"
+    table = fid_table().assign(metric="fid_inception_confined", label=label)
+    figure = draw_curves(table, "fid_inception_confined")
     assert "MNIST\n10,000 confined samples against the test split" in texts(figure)
-    assert "Fréchet distance\n(Inception features, lower is better)" in texts(figure)
+    assert f"{label}\n(lower is better)" in texts(figure)
 
 
 def test_diverged_runs_are_counted_beside_the_curves() -> None:
     table = fid_table()
-    lost = (table["variant"] == "vq-maf") & (table["seed"] > 0)
-    table = table.assign(value=table["value"].where(~lost), status=np.where(lost, "diverged", "ok"))
-    assert "VQ-MAF: 2 diverged" in texts(fid_curves.draw(table, "fid_classifier"))
+    runs = runs_of(table, ("vq-maf", 1), ("vq-maf", 2))
+    table = table[(table["variant"] != "vq-maf") | (table["seed"] == 0)]
+    figure = fid_curves.draw(table, runs, "fid_classifier")
+    assert "VQ-MAF: 2 diverged" in texts(figure)
+
+
+def test_a_variant_of_which_all_runs_diverged_is_still_named() -> None:
+    table = fid_table()
+    runs = runs_of(table, *(("vq-maf", seed) for seed in range(3)))
+    figure = fid_curves.draw(table[table["variant"] != "vq-maf"], runs, "fid_classifier")
+    assert {"VQ-MAF", "VQ-MAF: 3 diverged"} <= set(texts(figure))

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from drawings import band, circles, history, likelihood_table, shown_points, texts
+from drawings import (
+    band,
+    circles,
+    draw_likelihood,
+    history,
+    likelihood_table,
+    runs_of,
+    shown_points,
+    texts,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -19,13 +28,14 @@ from vqflow.figures import (
     toy_gallery,
     training_curves,
 )
+from vqflow.tables.statistics import preferred_split, student_interval
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8))
 def test_interval_is_that_of_student(values: list[float]) -> None:
-    mean, half = likelihood.interval(pd.Series(values))
+    mean, half = student_interval(pd.Series(values))
     scale = max(float(np.std(values, ddof=1)) / len(values) ** 0.5, 1e-300)
     low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=scale)
     assert mean - half == pytest.approx(low, abs=1e-8)
@@ -33,7 +43,7 @@ def test_interval_is_that_of_student(values: list[float]) -> None:
 
 
 def test_likelihood_draws_test_values_ceiling_and_images_in_bits() -> None:
-    figure = likelihood.draw(likelihood_table())
+    figure = draw_likelihood(likelihood_table())
     toy, image = figure.axes
     assert (toy.get_title(), image.get_title()) == ("helix", "MNIST")
     assert toy.get_xlim()[0] > -50
@@ -45,17 +55,27 @@ def test_likelihood_draws_test_values_ceiling_and_images_in_bits() -> None:
     assert all(item.get_linestyle() == "None" for item in image.get_lines()[:1])
 
 
-def test_diverged_runs_are_counted_and_stay_out_of_the_mean() -> None:
+def test_what_is_missing_is_counted_and_stays_out_of_the_mean() -> None:
     table = likelihood_table()
-    lost = (table["variant"] == "realnvp") & (table["seed"] == 2)
-    gone = table[lost & (table["dataset"] == "helix")].head(1)
-    gone = gone.assign(metric="log_likelihood", value=np.nan, status="diverged", split="", unit="")
-    table = pd.concat([table[~lost], gone], ignore_index=True)
-    figure = likelihood.draw(table)
-    assert texts(figure).count("1 diverged") == 1
-    markers = [item for item in figure.axes[0].get_lines() if item.get_marker() == "D"]
+    runs = runs_of(table, ("realnvp", 2))
+    table = table[(table["variant"] != "realnvp") | (table["seed"] != 2)]
+    broken = (table["variant"] == "vq-maf") & (table["seed"] == 0) & (table["dataset"] == "helix")
+    table.loc[broken, ["value", "status"]] = [np.inf, "not_finite"]
+    figure = likelihood.draw(table, runs)
+    assert texts(figure).count("1 diverged") == 2
+    assert texts(figure).count("1 not finite") == 1
+    markers = [item for item in figure.axes[0].get_lines() if item.get_marker() in "Ds"]
     means = [float(np.ravel(item.get_xdata())[0]) for item in markers]
     assert any(mean == pytest.approx(len("realnvp") + 0.05) for mean in means)
+    assert any(mean == pytest.approx(len("vq-maf") + 0.25) for mean in means)
+
+
+def test_the_test_split_is_preferred() -> None:
+    rows = pd.DataFrame(
+        [("a", "validation"), ("a", "test"), ("b", "validation"), ("b", "train")],
+        columns=["dataset", "split"],
+    )
+    assert preferred_split(rows)["split"].tolist() == ["test", "train"]
 
 
 def test_training_band_spans_the_seeds_and_limits_ignore_outliers() -> None:

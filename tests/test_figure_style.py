@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from drawings import fid_table, history, line
+from drawings import draw_curves, fid_table, history, line
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
-from vqflow.figures import fid_curves, style, training_curves
+from vqflow.figures import style, training_curves
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -44,7 +44,7 @@ def test_one_hue_per_family_base_lighter_and_dashed() -> None:
 def test_a_variant_looks_the_same_in_every_figure() -> None:
     strokes = style.strokes(fid_table())
     assert style.strokes(history()) == strokes
-    (panel,) = fid_curves.draw(fid_table(), "fid_classifier").axes
+    (panel,) = draw_curves(fid_table()).axes
     for variant, stroke in strokes.items():
         assert to_hex(line(panel, variant).get_color()) == to_hex(stroke.colour)
     colours = {to_hex(item.get_color()) for item in training_curves.draw(history()).axes[0].lines}

@@ -16,6 +16,8 @@ from drawings import (
     DRAWINGS,
     atlas_panel,
     circles,
+    draw_curves,
+    draw_likelihood,
     fid_table,
     gallery_rows,
     history,
@@ -27,8 +29,6 @@ from matplotlib.figure import Figure
 
 from vqflow.figures import (
     atlas,
-    fid_curves,
-    likelihood,
     sample_grid,
     style,
     toy_gallery,
@@ -68,16 +68,16 @@ def test_equal_inputs_give_equal_bytes_and_no_temporary_file(name: str, tmp_path
 def test_another_process_without_torch_gives_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import drawings\n"
-        "from vqflow.figures import likelihood, style\n"
+        "from vqflow.figures import style\n"
         "paths = (f'{sys.argv[2]}/b.{kind}' for kind in ('png', 'pdf'))\n"
-        "style.save(likelihood.draw(drawings.likelihood_table()), *paths)\n"
+        "style.save(drawings.draw_likelihood(drawings.likelihood_table()), *paths)\n"
         "assert 'torch' not in sys.modules"
     )
     search = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
     environment = {**os.environ, "PYTHONHASHSEED": "1", "PYTHONPATH": search}
     command = [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)]
     subprocess.run(command, check=True, env=environment)
-    style.save(likelihood.draw(likelihood_table()), tmp_path / "a.png", tmp_path / "a.pdf")
+    style.save(draw_likelihood(likelihood_table()), tmp_path / "a.png", tmp_path / "a.pdf")
     for kind in ("png", "pdf"):
         first, second = (tmp_path / f"{name}.{kind}" for name in ("a", "b"))
         assert first.read_bytes() == second.read_bytes()
@@ -102,8 +102,8 @@ def test_failed_save_keeps_the_old_file(tmp_path: Path) -> None:
         lambda: toy_gallery.draw({}),
         lambda: toy_gallery.draw({"Data": {"helix": np.empty((0, 3))}}),
         lambda: atlas.draw({}),
-        lambda: fid_curves.draw(fid_table().iloc[:0], "fid_classifier"),
-        lambda: likelihood.draw(likelihood_table().iloc[:0]),
+        lambda: draw_curves(fid_table().iloc[:0]),
+        lambda: draw_likelihood(likelihood_table().iloc[:0]),
         lambda: training_curves.draw(history().iloc[:0]),
         lambda: sample_grid.draw({}, 17, "digits"),
         lambda: sample_grid.draw({"Data": np.empty((0, 1, 8, 8), np.uint8)}, 17, "digits"),
@@ -117,7 +117,7 @@ def test_empty_input_is_a_clear_error(draw: Callable[[], Figure]) -> None:
 
 def test_a_metric_without_rows_gets_empty_panels() -> None:
     metrics = fid_table()
-    drawn = fid_curves.draw(metrics, "fid_inception")
+    drawn = draw_curves(metrics, "fid_inception")
     texts = [text.get_text() for axes in drawn.axes for text in axes.texts]
     assert texts.count("no data") == metrics["dataset"].nunique()
 
@@ -150,8 +150,8 @@ def test_wrong_shapes_are_named(draw: Callable[[], object], message: str) -> Non
     [
         lambda: toy_gallery.draw({**gallery_rows(200), "maf": {"helix": circles(200)}}),
         lambda: toy_gallery.draw({"Data": {"helix": circles(200)}, "maf": {}}),
-        lambda: fid_curves.draw(fid_table().assign(value=np.nan), "fid_classifier"),
-        lambda: likelihood.draw(likelihood_table().assign(value=np.nan, status="diverged")),
+        lambda: draw_curves(fid_table().assign(value=np.nan)),
+        lambda: draw_likelihood(likelihood_table().assign(value=np.nan, status="not_finite")),
         lambda: training_curves.draw(history().assign(train_loss=np.inf, validation_loss=np.nan)),
         lambda: sample_grid.draw({**images(), "maf": np.empty((0, 1, 8, 8), np.uint8)}, 17, ""),
         lambda: atlas.draw({"a": atlas_panel(count=0)}),

@@ -6,7 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import CATALOGUE, ROOT
+
+from vqflow.config.entries import Component
+from vqflow.stages.evaluate import build_metric
 
 LAYERS = [
     {"__init__", "seeding", "files", "provenance", "per_chart", "source"},
@@ -60,6 +63,27 @@ def test_figures_import_no_torch() -> None:
         if part(path) == "figures":
             assert "torch" not in modules(path)
             assert not imports(path) & {"models", "atlases", "metrics", "stages"}
+
+
+def test_no_list_elsewhere_names_a_metric() -> None:
+    """Tables, stages and rules take what they say of a metric from what the metric states."""
+    shared = {"charts"}  # a word of many uses
+    metrics = [
+        build_metric(Component.model_validate({"name": name, **entry}))
+        for name, entry in CATALOGUE["metrics"].items()
+    ]
+    names = {row.name for metric in metrics for row in metric.rows().values()} - shared
+    for path in FILES:
+        if part(path) in ("config", "tables", "stages", "show"):
+            strings = {
+                node.value
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            assert not names & strings, path
+    for path in (ROOT / "workflow" / "rules").glob("*.smk"):
+        text = path.read_text()
+        assert not [name for name in names if f'"{name}' in text], path
 
 
 def modules(path: Path) -> set[str]:

@@ -16,6 +16,7 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.neighbors import KernelDensity
 
 from vqflow.datasets.base import Array, Data, DataSpec
+from vqflow.metrics.base import Metric, Quantity, Score, by_sampler
 from vqflow.metrics.charts import Charts, perplexity
 from vqflow.metrics.kde import KDELogLikelihood, choose_bandwidth, log_density
 from vqflow.metrics.likelihood import Ceiling, LogLikelihood, bits_per_dim
@@ -87,7 +88,70 @@ def trained(data: Data, model: Any = None, **samples: np.ndarray) -> Any:
 
 
 def by_name(scores: Any) -> dict[tuple[str, str], Any]:
-    return {(score.metric, score.split): score for score in scores}
+    return {(score.quantity, score.split): score for score in scores}
+
+
+def units(metric: Metric) -> dict[str, str]:
+    return {quantity.name: quantity.unit for quantity in metric.quantities}
+
+
+# What a metric states
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "a b"}, "got the name 'a b'"),
+        ({"name": "a", "better": "less"}, "'a': better is 'less', allowed: 'higher', 'lower'"),
+        ({"name": "a", "decimals": -1}, "'a': decimals is -1"),
+    ],
+)
+def test_wrong_quantities_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Quantity(**arguments)
+
+
+def test_a_quantity_of_samples_is_one_of_each_sampler() -> None:
+    plain, confined, mean = by_sampler(Quantity("fid", "Fréchet distance", better="lower"))
+    assert (plain.name, confined.name, mean.name) == ("fid", "fid_confined", "fid_mean")
+    assert plain.headline is not None and confined.headline is mean.headline is None
+    assert {plain.better, confined.better, mean.better} == {"lower"}
+    assert confined.label == "Fréchet distance, confined"
+
+
+class Fake(Metric):
+    def __init__(self, *names: str) -> None:
+        self.quantities = [Quantity(name) for name in names]
+
+    def scores(self, run: Any, reference: Any) -> list[Score]:
+        return []
+
+
+class Named(Fake):
+    name = "kde"
+
+
+@pytest.mark.parametrize(
+    ("metric", "entry", "rows"),
+    [
+        (Fake("missed"), "missed", ["missed"]),
+        (Fake("missed"), "missed_wide", ["missed_wide"]),
+        (Fake("a", "b"), "mine", ["mine_a", "mine_b"]),
+        (Named("kde", "kde_confined", "width"), "kde", ["kde", "kde_confined", "width"]),
+        (Named("kde", "kde_confined", "width"), "fine", ["fine", "fine_confined", "fine_width"]),
+        (Named("kde_all"), "fine", ["fine_all"]),
+        (Named("kdecay"), "fine", ["fine_kdecay"]),
+        (LogLikelihood(supports=["covering"]), "log_likelihood", ["log_likelihood_covering"]),
+        (LogLikelihood(supports=["covering"]), "valid", ["valid_covering"]),
+    ],
+)
+def test_rows_take_the_entry_s_name(metric: Metric, entry: str, rows: list[str]) -> None:
+    metric.name = entry
+    assert [quantity.name for quantity in metric.rows().values()] == rows
+
+
+def test_without_an_entry_rows_are_named_by_the_class() -> None:
+    assert list(Charts().rows()) == [quantity.name for quantity in Charts().rows().values()]
 
 
 # Likelihood
@@ -101,11 +165,12 @@ def test_log_likelihood_per_support_and_split() -> None:
         for support in ("all", "covering", "confined")
         for split in ("test", "validation")
     }
+    assert set(units(LogLikelihood(supports=["covering", "confined"])).values()) == {"nats"}
     for (metric, split), score in scores.items():
         offset = FakeModel.offsets[metric.removeprefix("log_likelihood_")]
         expected = data.log_density[split].mean() + offset
         assert score.value == pytest.approx(expected, rel=1e-12)
-        assert (score.unit, score.n, score.epoch) == ("nats", 400, None)
+        assert (score.n, score.epoch) == (400, None)
 
 
 def test_images_get_the_median_and_bits_per_dim() -> None:
@@ -123,7 +188,7 @@ def test_images_get_the_median_and_bits_per_dim() -> None:
     assert scores["log_likelihood_all_median", "test"].value == pytest.approx(np.median(values))
     bits = scores["bits_per_dim", "test"]
     assert bits.value == pytest.approx(-values.mean() / (4 * math.log(2)) + math.log2(17))
-    assert (bits.unit, bits.n) == ("bits/dim", 50)
+    assert (units(metric)["bits_per_dim"], bits.n) == ("bits/dim", 50)
 
 
 def test_bits_per_dim_of_known_densities() -> None:
@@ -144,7 +209,9 @@ def test_dequantisation_is_repeatable_and_differs_between_splits() -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf, math.inf])
-def test_a_density_that_is_not_finite_is_an_error(bad: float) -> None:
+def test_a_density_that_is_not_finite_has_no_value_and_is_said(
+    bad: float, caplog: pytest.LogCaptureFixture
+) -> None:
     data = gaussian_data()
 
     def broken(x: torch.Tensor) -> torch.Tensor:
@@ -153,11 +220,13 @@ def test_a_density_that_is_not_finite_is_an_error(bad: float) -> None:
         return values
 
     model = FakeModel(data, broken)
-    with pytest.raises(
-        RuntimeError,
-        match="data set 'blob', metric 'log_likelihood_all', split 'test': 3 of 400 log-densities",
-    ):
-        list(LogLikelihood().scores(trained(data, model), {}))
+    with caplog.at_level(logging.WARNING):
+        scores = list(LogLikelihood().scores(trained(data, model), {}))
+        scores += Ceiling().scores(trained(data, model), {})
+    values = {score.quantity: score.value for score in scores}
+    assert math.isfinite(values.pop("ceiling"))
+    assert all(math.isnan(value) for value in values.values())
+    assert "'blob', all charts, split 'test': 3 of 400 log-densities are not finite" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -280,8 +349,9 @@ def test_kde_scores_both_samplers_on_the_asked_number() -> None:
     rng = np.random.default_rng(4)
     near, far = (rng.normal(0, scale, (150, 3)).astype(np.float32) for scale in (1, 30))
     plain, confined = metric.scores(trained(data, final=far, final_confined=near), reference)
-    assert (plain.metric, plain.n, plain.split) == ("kde_log_likelihood", 100, "train")
-    assert (confined.metric, confined.unit) == ("kde_log_likelihood_confined", "nats")
+    assert (plain.quantity, plain.n, plain.split) == ("kde_log_likelihood", 100, "train")
+    assert confined.quantity == "kde_log_likelihood_confined"
+    assert set(units(metric).values()) == {"nats"}
     width = float(reference["bandwidth"])
     expected = log_density(
         near[:100].astype(float), data.points["train"].astype(float), width
@@ -322,8 +392,8 @@ def test_kde_refuses_what_it_cannot_score() -> None:
         list(metric.scores(trained(data, final=few, final_confined=few), reference))
     bad = np.zeros((100, 3), dtype=np.float32)
     bad[:2, 0] = np.inf
-    with pytest.raises(RuntimeError, match="2 of 100 samples are not finite"):
-        list(metric.scores(trained(data, final=bad, final_confined=bad), reference))
+    [score] = metric.scores(trained(data, final=bad), reference)
+    assert math.isnan(score.value)
     with pytest.raises(ValueError, match="'tiles'.*got images, allowed: vectors"):
         metric.reference(image_data())
     flat = Data(DataSpec("flat", "vector", (1,)), {name: np.ones((9, 1)) for name in SPLITS})
@@ -367,7 +437,7 @@ def test_charts_by_hand() -> None:
     }
     data = Data(DataSpec("line", "vector", (1,)), points)
     model = FakeModel(data, atlas=HalfPlanes())
-    scores = {score.metric: score for score in Charts().scores(trained(data, model), {})}
+    scores = {score.quantity: score for score in Charts().scores(trained(data, model), {})}
     names = ["leak", "confinement_error", "charts_per_point", "perplexity", "charts"]
     assert list(scores) == names
     assert scores["confinement_error"].value == pytest.approx(0.2, rel=1e-6)
@@ -378,7 +448,7 @@ def test_charts_by_hand() -> None:
     assert scores["perplexity"].value == pytest.approx(2, rel=1e-15)
     assert (scores["perplexity"].n, scores["perplexity"].split) == (4, "train")
     assert scores["charts"].value == 4
-    assert {score.unit for score in scores.values()} == {""}
+    assert set(units(Charts()).values()) == {""}
 
 
 def test_perplexity_bounds() -> None:

@@ -15,7 +15,7 @@ from zuko.transforms import MonotonicAffineTransform
 from vqflow.config.components import ConfigError
 from vqflow.config.values import dump
 from vqflow.datasets.base import Data, Dataset
-from vqflow.metrics.base import Metric
+from vqflow.metrics.base import Metric, Quantity, Score
 from vqflow.stages.evaluate import build_metric
 from vqflow.stages.preflight import check
 
@@ -172,6 +172,85 @@ def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     else:
         with pytest.raises(ConfigError, match=f"metrics.{name}: scores image data"):
             check(selection)
+
+
+class Rows(torch.nn.Module):
+    """Features of images that are 8 pixels wide."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = torch.nn.Linear(8, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.mix(images.mean(dim=(1, 2)))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ("vqflow.datasets.images.Digits", None),
+        ("vqflow.datasets.images.MNIST", r"features fail on images of shape \(1, 28, 28\)"),
+        ("test_preflight.Images", None),
+    ],
+)
+def test_preflight_tries_a_network_of_the_user_s(dataset: str, message: str | None) -> None:
+    entry = {
+        "name": "mine",
+        "class": "vqflow.metrics.kernel.KernelDistance",
+        "features": {"class": "test_preflight.Rows"},
+        "samples": 50,
+    }
+    changes = {"datasets": {"helix": {"class": dataset}}}
+    chosen = dump(setting("kmeans-realnvp", **changes))
+    selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
+    if message is None:
+        assert "metrics.mine on helix" in check(selection)
+        return
+    with pytest.raises(ConfigError, match=f"^metrics.mine on helix: {message}"):
+        check(selection)
+
+
+class Silent(Metric):
+    """States no quantity."""
+
+    def scores(self, run: Any, reference: Any) -> list[Score]:
+        return []
+
+
+class Leak(Silent):
+    quantities = (Quantity("leak"),)
+
+
+LIKELIHOOD = {"class": "vqflow.metrics.likelihood.LogLikelihood"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"a": {"class": "test_preflight.Silent"}}, "metrics.a.class: .* states no quantities"),
+        ({"a": {"class": "test_preflight.Rows"}}, "metrics.a.class: .* is not a vqflow.metrics"),
+        (
+            {"charts": CATALOGUE["metrics"]["charts"], "leak": {"class": "test_preflight.Leak"}},
+            "metrics.leak: gives rows 'leak' as metrics.charts does; rename one",
+        ),
+        ({"log_likelihood": LIKELIHOOD, "valid": {**LIKELIHOOD, "splits": ["validation"]}}, None),
+        (
+            {"fine": LIKELIHOOD, "fine_all": {"class": "test_preflight.Leak"}},
+            "metrics.fine_all: gives rows 'fine_all' as metrics.fine does",
+        ),
+    ],
+)
+def test_preflight_refuses_rows_of_one_name(entries: Any, message: str | None) -> None:
+    chosen = dump(setting("realnvp"))
+    metrics = {"helix": [{"name": name, **entry} for name, entry in entries.items()]}
+    selection = {"settings": [chosen], "metrics": metrics, "figures": {}}
+    if message is None:
+        assert {f"metrics.{name} on helix" for name in entries} <= set(check(selection))
+        return
+    with pytest.raises(ConfigError, match=f"^{message}.*$") as caught:
+        check(selection)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from conftest import CATALOGUE, ROOT, disturb, images, ring, skip_unless_images
 from small import FLOW_FILES, merge, metric, score, setting, train
 
 from vqflow.config.components import ConfigError
+from vqflow.config.entries import Component
 from vqflow.datasets.base import Data
+from vqflow.metrics.base import Metric, Quantity, Score
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.confinement import estimate_confinement
 from vqflow.models.store import load_model, save_confinement, save_model
@@ -121,7 +123,8 @@ def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
     changes = merge(merge(run, small), {"datasets": {"helix": {"preprocess": {"logit": 0.01}}}})
     outputs = train(tmp_path, "realnvp", images(), **changes)
     metrics = [metric("log_likelihood"), metric("charts")]
-    metrics.append(metric("fid_classifier", samples=60, steps=20))
+    features = {**CATALOGUE["metrics"]["fid_classifier"]["features"], "steps": 20}
+    metrics.append(metric("fid_classifier", samples=60, features=features))
     table = pd.read_csv(score(tmp_path, "realnvp", {0: outputs}, *metrics, **changes))
     distances = table[table["metric"] == "fid_classifier"]
     assert sorted(distances["epoch"].dropna()) == [2, 4]
@@ -176,10 +179,22 @@ def test_a_diverged_training_is_a_result(tmp_path: Path, monkeypatch: pytest.Mon
     outputs = train(tmp_path, "realnvp")
     assert json.loads(outputs["status"].read_text())["status"] == "diverged"
     table = pd.read_csv(score(tmp_path, "realnvp", {0: outputs}, metric("log_likelihood")))
-    assert (table["status"] == "diverged").all()
-    assert table["value"].isna().all()
-    assert set(table["split"]) == {"test", "validation"}
-    assert "log_likelihood_all" in set(table["metric"])
+    assert tuple(table.columns) == METRIC_COLUMNS
+    assert table.empty
+
+
+class Undeclared(Metric):
+    quantities = (Quantity("a"), Quantity("b"))
+
+    def scores(self, run: Any, reference: Any) -> list[Score]:
+        return [Score("c", 1.0, 1, "test")]
+
+
+def test_a_score_of_another_quantity_than_stated_is_an_error(tmp_path: Path) -> None:
+    outputs = train(tmp_path, "realnvp")
+    mine = Component.model_validate({"name": "mine", "class": "test_stages.Undeclared"})
+    with pytest.raises(ValueError, match="metrics.mine: .*'c', .* its quantities: a, b"):
+        score(tmp_path, "realnvp", {0: outputs}, mine)
 
 
 def test_samples_that_are_not_finite_diverge(

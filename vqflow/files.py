@@ -1,7 +1,8 @@
-"""Files that are whole or absent, weights without pickled code, and provenance."""
+"""Files that are whole or absent, weights without pickled code, and digests."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,12 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
     """Writes a JSON file atomically, keys in the given order."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def digest(path: str | Path) -> str:
+    """Gives the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def save_weights(path: str | Path, content: Mapping[str, Any]) -> None:

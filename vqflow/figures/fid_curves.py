@@ -7,16 +7,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from vqflow.figures.panels import diverged, legend, no_data, note, numbers, panel_grid
+from vqflow.figures.panels import (
+    diverged,
+    legend,
+    metric_direction,
+    metric_label,
+    no_data,
+    note,
+    numbers,
+    panel_grid,
+)
 from vqflow.figures.published import FRECHET_DISTANCE
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 
-_EXTRACTORS = {"fid_inception": "Inception features", "fid_classifier": "classifier features"}
 _THIN = 0.7
 
 
 @theme()
-def draw(metrics: pd.DataFrame, metric: str) -> Figure:
+def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str) -> Figure:
     """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
 
     The paper's curves are drawn thinly beside ours (:mod:`vqflow.figures.published`).
@@ -24,49 +32,50 @@ def draw(metrics: pd.DataFrame, metric: str) -> Figure:
     one scale.
 
     Args:
-        metrics: The metrics table (dataset, variant, flow, atlas, embedding, seed, epoch,
-            metric, value, n, split, status, ...); rows without an epoch are left out.
+        metrics: The metrics table (dataset, variant, embedding, seed, epoch, metric, value, n,
+            split, label, better, ...); rows without an epoch are left out.
+        runs: The table of runs (dataset, variant, flow, atlas, embedding, seed, status, ...).
         metric: Name of a metric, such as ``"fid_classifier"``.
 
     Raises:
-        ValueError: If the table is empty. A data set without the metric (its extractor's
+        ValueError: If there are no runs. A data set without the metric (its extractor's
             weights could not be had, say) gets an empty panel.
     """
-    if metrics.empty:
-        raise ValueError(f"nothing to draw: no rows, for {metric}")
+    if runs.empty:
+        raise ValueError(f"nothing to draw: no runs, for {metric}")
     rows = metrics[metrics["metric"] == metric]
     rows = rows.assign(
         epoch=numbers(rows["epoch"]),
         value=numbers(rows["value"]),
     ).dropna(subset=["epoch"])
-    styles = strokes(metrics)
-    keys = ["dataset", "embedding"]
-    groups = [group for _, group in metrics.groupby(keys, sort=False, dropna=False)]
+    styles = strokes(runs)
+    groups = [group for _, group in runs.groupby(["dataset", "embedding"], sort=False)]
     columns = 2 if len(groups) in (2, 4) else 3
     figure, panels = panel_grid(len(groups), columns, 3.2)
     first: dict[str, Axes] = {}
     drawn = 0
     for position, (panel, group) in enumerate(zip(panels, groups, strict=True)):
         dataset = str(group["dataset"].iloc[0])
-        shown = rows.loc[rows.index.intersection(group.index)]
+        embedding = group["embedding"].iloc[0]
+        shown = rows[(rows["dataset"] == dataset) & (rows["embedding"] == embedding)]
         if shown["value"].notna().any() and first.setdefault(dataset, panel) is not panel:
             panel.sharey(first[dataset])
-        panel.set_title(_title(_heading(metrics, group), shown, metric))
+        panel.set_title(_title(_heading(runs, group), shown, metric))
         _draw_panel(panel, shown, styles)
         drawn += _draw_published(panel, shown, styles)
         _note_diverged(panel, diverged(group, dataset))
         if position % columns == 0:
-            panel.set_ylabel(_name(metric))
+            panel.set_ylabel(_name(metrics, metric))
     extra = [Line2D([], [], color=GREY, linewidth=_THIN, label="published")] if drawn else []
     legend(figure, styles, extra)
     return figure
 
 
-def _heading(metrics: pd.DataFrame, group: pd.DataFrame) -> str:
+def _heading(runs: pd.DataFrame, group: pd.DataFrame) -> str:
     """The data set's name, with that of the embedding where it has several."""
     dataset = group["dataset"].iloc[0]
     name = label(dataset)
-    embeddings = metrics.loc[metrics["dataset"] == dataset, "embedding"].nunique()
+    embeddings = runs.loc[runs["dataset"] == dataset, "embedding"].nunique()
     return f"{name}, {label(group['embedding'].iloc[0])}" if embeddings > 1 else name
 
 
@@ -140,9 +149,7 @@ def _title(heading: str, rows: pd.DataFrame, metric: str) -> str:
     return f"{heading}\n{counts} {samples} against the {splits} split"
 
 
-def _name(metric: str) -> str:
-    """The metric's name for the axis."""
-    stem = metric.removesuffix("_confined")
-    if stem in _EXTRACTORS:
-        return f"Fréchet distance\n({_EXTRACTORS[stem]}, lower is better)"
-    return f"{label(stem)}\n(lower is better)"
+def _name(metrics: pd.DataFrame, metric: str) -> str:
+    """The metric's name for the axis, and which values are better."""
+    direction = metric_direction(metrics, metric)
+    return metric_label(metrics, metric) + (f"\n({direction})" if direction else "")

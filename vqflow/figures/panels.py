@@ -178,24 +178,25 @@ def numbers(column: pd.Series[Any]) -> pd.Series[float]:
     return pd.to_numeric(column, errors="coerce").astype("float64")
 
 
-def datasets_of(table: pd.DataFrame, metrics: Iterable[str]) -> list[str]:
-    """The data sets that have a value of a metric, or of which every run diverged.
+def datasets_of(table: pd.DataFrame, metrics: Iterable[str], runs: pd.DataFrame) -> list[str]:
+    """The data sets that have rows of a metric, or of which every run diverged.
 
     Args:
         table: The metrics table.
         metrics: Names of metrics.
+        runs: The table of runs.
 
     Returns:
-        Names in order of appearance.
+        Names in the order of the runs.
 
     Raises:
-        ValueError: If the table is empty or has no such data set.
+        ValueError: If there are no runs or there is no such data set.
     """
-    if table.empty:
-        raise ValueError("metrics table: it has no rows, so there is nothing to draw")
-    shown = table["metric"].isin(list(metrics)).groupby(table["dataset"]).any()
-    failed = (table["status"] == "diverged").groupby(table["dataset"]).all()
-    names = [name for name in table["dataset"].unique() if shown[name] or failed[name]]
+    if runs.empty:
+        raise ValueError("there are no runs, so there is nothing to draw")
+    shown = set(table.loc[table["metric"].isin(list(metrics)), "dataset"])
+    failed = (runs["status"] == "diverged").groupby(runs["dataset"]).all()
+    names = [name for name in runs["dataset"].unique() if name in shown or failed[name]]
     if not names:
         wanted = "' or '".join(metrics)
         present = ", ".join(sorted(map(str, table["metric"].unique())))
@@ -203,7 +204,19 @@ def datasets_of(table: pd.DataFrame, metrics: Iterable[str]) -> list[str]:
     return names
 
 
-def diverged(table: pd.DataFrame, dataset: str) -> dict[str, int]:
+def diverged(runs: pd.DataFrame, dataset: str) -> dict[str, int]:
     """Number of seeds whose training diverged on a data set, for variants that have any."""
-    rows = table[(table["dataset"] == dataset) & (table["status"] == "diverged")]
+    rows = runs[(runs["dataset"] == dataset) & (runs["status"] == "diverged")]
     return {str(name): int(n) for name, n in rows.groupby("variant")["seed"].nunique().items()}
+
+
+def metric_label(rows: pd.DataFrame, metric: str) -> str:
+    """What the tables call a metric; its spelt-out name where it has no rows."""
+    labels = rows.loc[rows["metric"] == metric, "label"]
+    return str(labels.iloc[0]) if len(labels) else label(metric)
+
+
+def metric_direction(rows: pd.DataFrame, metric: str) -> str:
+    """``"higher is better"`` or ``"lower is better"``; nothing for what does not rank."""
+    better = rows.loc[rows["metric"] == metric, "better"].dropna()
+    return f"{better.iloc[0]} is better" if len(better) and better.iloc[0] else ""

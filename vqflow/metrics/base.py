@@ -1,51 +1,108 @@
-"""What every metric is: optional reference statistics of the data, and scores of one run."""
+"""What every metric is: what it measures, reference statistics of the data, scores of one run."""
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from vqflow.datasets.base import Array, Data
-from vqflow.models.drawing import NotFiniteError
+from vqflow.datasets.base import Array, Data, DataSpec, Split
 from vqflow.models.vqflow import VQFlow
-
-__all__ = ["SAMPLERS", "Metric", "NotFiniteError", "Reference", "Score", "TrainedRun"]
 
 Reference = dict[str, Array]
 
-SAMPLERS = {"final": "", "final_confined": "_confined", "final_mean": "_mean"}
-"""The final model's sets of samples, and what their rows' names end in."""
+SAMPLERS = {
+    "final": ("", ""),
+    "final_confined": ("_confined", ", confined"),
+    "final_mean": ("_mean", ", without residual"),
+}
+"""The final model's sets of samples, and what their rows' names and labels end in."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a row of the tables measures, and how tables and figures show it.
+
+    Attributes:
+        name: Its name among those of its class; rows are named as :meth:`Metric.rows` says.
+        label: What it is called in titles, as within a sentence; the name where empty.
+        unit: Its unit; ``""`` for a pure number.
+        better: Which values are better; ``None`` for what describes and does not rank: it has
+            no gain over a baseline and no winner.
+        decimals: Decimals in the tables for people.
+        headline: Its place among the tables for people, lowest first, then by name; the
+            library's own lie below 100. ``None``: in ``metrics.csv`` and ``summary.csv`` alone.
+    """
+
+    name: str
+    label: str = ""
+    unit: str = ""
+    better: Literal["higher", "lower"] | None = None
+    decimals: int = 2
+    headline: int | None = 100
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError(
+                f"quantity: got the name {self.name!r}, allowed: letters, digits, _, . and -"
+            )
+        if self.better not in ("higher", "lower", None):
+            raise ValueError(
+                f"quantity '{self.name}': better is {self.better!r}, "
+                "allowed: 'higher', 'lower' or None"
+            )
+        if self.decimals < 0:
+            raise ValueError(
+                f"quantity '{self.name}': decimals is {self.decimals}, allowed: 0 or more"
+            )
+        if not self.label:
+            object.__setattr__(self, "label", self.name.replace("_", " "))
+
+
+def by_sampler(quantity: Quantity) -> tuple[Quantity, ...]:
+    """Gives a quantity of samples for each of :data:`SAMPLERS`; the plain one alone is a headline.
+
+    Args:
+        quantity: The quantity of the final model's plain samples.
+    """
+    return tuple(
+        replace(
+            quantity,
+            name=quantity.name + suffix,
+            label=quantity.label + label,
+            headline=None if suffix else quantity.headline,
+        )
+        for suffix, label in SAMPLERS.values()
+    )
 
 
 @dataclass(frozen=True)
 class Score:
-    """One row of the metrics table.
+    """One value of one of a metric's quantities.
 
     Attributes:
-        metric: The metric's name in the table.
-        value: Its value.
-        unit: Its unit; ``""`` for a pure number.
+        quantity: The quantity's name.
+        value: Its value; one that is not finite gives a row of the status ``not_finite``.
         n: Number of points or samples that the value was computed from.
-        split: The split of the data (for Fréchet distances, that of the reference).
+        split: The split of the data (for distances, that of the reference).
         epoch: The epoch of the snapshot; ``None`` for the final model.
     """
 
-    metric: str
+    quantity: str
     value: float
-    unit: str
     n: int
-    split: Literal["train", "validation", "test"]
+    split: Split
     epoch: int | None = None
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """Everything that a metric may look at.
+    """Everything that a metric may look at, of a run that did not diverge.
 
     Attributes:
         data: The data set.
@@ -58,6 +115,7 @@ class TrainedRun:
         history: One row per epoch of training.
         densities: The final model's log-densities, by support and split: filled by the
             first metric that needs them.
+        features: Features of samples, by network, set of samples and number: likewise.
     """
 
     data: Data
@@ -65,10 +123,21 @@ class TrainedRun:
     samples: dict[str, np.ndarray]
     history: pd.DataFrame
     densities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    features: dict[tuple[Any, str, int], Array] = field(default_factory=dict)
 
 
 class Metric(ABC):
-    """A metric of the catalogue. Subclasses take their configuration as keyword arguments."""
+    """A metric of the catalogue. Subclasses take their configuration as keyword arguments.
+
+    A subclass states its :attr:`quantities`, on the class or in ``__init__``, and gives their
+    values in :meth:`scores`; tables and figures follow from these.
+    """
+
+    quantities: Sequence[Quantity] = ()
+    """All that the metric may give a score of."""
+
+    name: str = ""
+    """On the class: what it calls its entry itself, see :meth:`rows`. The job sets the entry's."""
 
     kinds: tuple[str, ...] = ("vector", "image")
     """The kinds of data that the metric can score."""
@@ -76,20 +145,53 @@ class Metric(ABC):
     own_space: bool = False
     """Whether the flow must see the data as they are, with preprocessing the identity."""
 
+    across_training: bool = False
+    """Whether snapshots across training are scored too, which the figure ``fid_curves`` draws."""
+
     device: str = "cpu"
     """Where networks of the metric run: that of the trained flow, set by the job."""
+
+    def rows(self) -> dict[str, Quantity]:
+        """Gives, by the quantities' own names, the quantities named as their rows in the tables.
+
+        The entry's name takes the place of the class' :attr:`name` where a quantity's name
+        begins with it, and stands before it where it does not; an entry that is called what
+        the class calls it leaves all names as they are. A class with one quantity and no name
+        of its own calls itself like that quantity, so that the row is named like the entry.
+        """
+        own = type(self).name or (self.quantities[0].name if len(self.quantities) == 1 else "")
+        entry = self.name or own
+
+        def row(name: str) -> str:
+            if entry == own:
+                return name
+            if own and (name == own or name.startswith(f"{own}_")):
+                return entry + name[len(own) :]
+            return f"{entry}_{name}"
+
+        return {
+            quantity.name: replace(quantity, name=row(quantity.name))
+            for quantity in self.quantities
+        }
+
+    def check(self, spec: DataSpec) -> None:
+        """Checks, before any work starts, that data of this shape can be scored.
+
+        Args:
+            spec: The data's kind and shape; called only where they are known without reading.
+
+        Raises:
+            ValueError: If they cannot.
+        """
+        return
 
     def reference(self, data: Data) -> Reference:
         """Computes what depends on the data alone, once per data set."""
         return {}
 
-    def blank(self, data: Data) -> Iterable[Score]:
-        """Names the final model's scores, without values: the rows of a run that diverged."""
-        return []
-
     @abstractmethod
     def scores(self, run: TrainedRun, reference: Reference) -> Iterable[Score]:
-        """Scores one trained run.
+        """Scores one trained run; runs that diverged are not scored.
 
         Args:
             run: The run.

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from vqflow.datasets.base import Data
-from vqflow.metrics.base import Metric, Reference, Score, TrainedRun
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.metrics.likelihood import points_of
 from vqflow.models.confinement import leak
 
@@ -30,9 +29,14 @@ class Charts(Metric):
     dequantisation noise changes none of these.
     """
 
-    def blank(self, data: Data) -> Iterator[Score]:
-        """Names the leak; the other rows are facts of the atlas alone."""
-        yield Score("leak", float("nan"), "", len(data.points["train"]), "train")
+    name = "charts"
+    quantities = (
+        Quantity("leak", better="lower", decimals=3, headline=50),
+        Quantity("confinement_error", headline=None),
+        Quantity("charts_per_point", headline=None),
+        Quantity("perplexity", "perplexity of the charts", headline=None),
+        Quantity("charts", "number of charts", headline=None),
+    )
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the rows."""
@@ -42,12 +46,12 @@ class Charts(Metric):
             test = points_of(run, "test")
             overlap = torch.cat([atlas.covering(part).sum(1) for part in torch.split(test, _CHUNK)])
             nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
-        yield Score("leak", leak(run.model), "", charts, "train")
+        yield Score("leak", leak(run.model), charts, "train")
         error = (run.model.confinement_error / run.model.log_confinement.exp()).max()
-        yield Score("confinement_error", float(error), "", charts, "train")
-        yield Score("charts_per_point", float(overlap.double().mean()), "", len(test), "test")
-        yield Score("perplexity", perplexity(nearest), "", len(nearest), "train")
-        yield Score("charts", float(charts), "", len(nearest), "train")
+        yield Score("confinement_error", float(error), charts, "train")
+        yield Score("charts_per_point", float(overlap.double().mean()), len(test), "test")
+        yield Score("perplexity", perplexity(nearest), len(nearest), "train")
+        yield Score("charts", float(charts), len(nearest), "train")
 
 
 def perplexity(charts: np.ndarray) -> float:

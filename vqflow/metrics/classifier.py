@@ -1,9 +1,8 @@
-"""Fréchet distance on the features of a small classifier trained on the same data."""
+"""Features of a small classifier that is trained on the data themselves."""
 
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -11,11 +10,12 @@ from torch import Tensor, nn
 
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.metrics.base import Reference
-from vqflow.metrics.frechet import Extractor, FrechetDistance, as_images
+from vqflow.metrics.features import Extractor, Features, as_images
 from vqflow.seeding import derive_seed
 
 _FEATURES = 128
 _WEIGHTS = "weights/"
+_STREAM = "fid_classifier"  # names its random streams: another name is another classifier
 
 logger = logging.getLogger(__name__)
 
@@ -60,18 +60,16 @@ class Classifier(nn.Module):
         return logits
 
 
-class FrechetClassifier(FrechetDistance):
-    """``fid_classifier``: features of a classifier trained once per data set, with a fixed seed.
+class ClassifierFeatures(Features):
+    """The 128 features of a classifier trained once per data set, with a fixed seed.
 
-    No download, and features that know the data's domain, as Inception's do not.
+    No download, and features that know the data's domain, as Inception's do not. Needs labels.
     """
 
-    name: ClassVar[str] = "fid_classifier"
+    label = "classifier"
 
     def __init__(
         self,
-        samples: int,
-        split: str = "test",
         steps: int = 1000,
         batch_size: int = 128,
         learning_rate: float = 3e-3,
@@ -80,8 +78,6 @@ class FrechetClassifier(FrechetDistance):
         """Checks the settings.
 
         Args:
-            samples: Number of samples per snapshot.
-            split: Split of the data to compare with.
             steps: Number of training steps of the classifier.
             batch_size: Images per step.
             learning_rate: Peak of the one-cycle learning rate.
@@ -90,7 +86,6 @@ class FrechetClassifier(FrechetDistance):
         Raises:
             ValueError: If a setting is out of range.
         """
-        super().__init__(samples, split)
         if steps < 1 or batch_size < 1 or learning_rate <= 0:
             raise ValueError(
                 f"steps, batch_size, learning_rate: got {steps}, {batch_size}, {learning_rate}, "
@@ -112,10 +107,7 @@ class FrechetClassifier(FrechetDistance):
             ValueError: If the data have no labels.
         """
         if not data.labels:
-            raise ValueError(
-                f"data set '{data.spec.name}', metric '{self.name}': the data have no labels; "
-                "choose data with labels or another metric"
-            )
+            raise ValueError("the data have no labels; choose other features, or data with labels")
         labels = torch.from_numpy(data.labels["train"])
         classes = int(labels.max()) + 1
         network = self._train(as_images(data.points["train"], data.spec), labels, classes)
@@ -128,19 +120,19 @@ class FrechetClassifier(FrechetDistance):
             "validation_accuracy": np.array(accuracy),
         }
 
-    def extractor(self, spec: DataSpec, reference: Reference) -> Extractor:
-        """Builds the classifier from its trained weights."""
-        return self.classifier(spec, reference).features
+    def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
+        """Builds the classifier from its trained weights, on the CPU whatever the device."""
+        return self.classifier(spec, prepared).features
 
     @staticmethod
-    def classifier(spec: DataSpec, reference: Reference) -> Classifier:
+    def classifier(spec: DataSpec, prepared: Reference) -> Classifier:
         """Gives the trained classifier, on the CPU, from what :meth:`prepare` gave."""
         with torch.random.fork_rng(devices=[]):
-            network = Classifier(spec.shape, int(reference["classes"]))
+            network = Classifier(spec.shape, int(prepared["classes"]))
         network.load_state_dict(
             {
                 key.removeprefix(_WEIGHTS): torch.from_numpy(np.array(value))
-                for key, value in reference.items()
+                for key, value in prepared.items()
                 if key.startswith(_WEIGHTS)
             }
         )
@@ -148,9 +140,9 @@ class FrechetClassifier(FrechetDistance):
 
     def _train(self, images: Tensor, labels: Tensor, classes: int) -> Classifier:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed(self.name, "weights", self.seed))
+            torch.manual_seed(derive_seed(_STREAM, "weights", self.seed))
             network = Classifier(tuple(images.shape[1:]), classes)
-        generator = torch.Generator().manual_seed(derive_seed(self.name, "batches", self.seed))
+        generator = torch.Generator().manual_seed(derive_seed(_STREAM, "batches", self.seed))
         optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=self.learning_rate, total_steps=self.steps + 1

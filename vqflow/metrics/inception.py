@@ -1,14 +1,12 @@
-"""Fréchet Inception distance, equal to that of pytorch-fid."""
+"""Features of the Inception network, as of pytorch-fid."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 from unittest import mock
 
 import numpy as np
@@ -17,9 +15,9 @@ from pytorch_fid import inception
 from torch import Tensor
 
 from vqflow.datasets.base import Data, DataSpec
-from vqflow.files import atomic_path
+from vqflow.files import atomic_path, digest
 from vqflow.metrics.base import Reference
-from vqflow.metrics.frechet import Extractor, FrechetDistance
+from vqflow.metrics.features import Extractor, Features
 
 _STALL_SECONDS = 20.0
 _DOWNLOAD_SECONDS = 600.0
@@ -28,29 +26,28 @@ _BLOCK = 1 << 20
 logger = logging.getLogger(__name__)
 
 
-class FrechetInception(FrechetDistance):
-    """``fid_inception``: the 2048 features of pytorch-fid's InceptionV3 (Heusel et al. 2017).
+class InceptionFeatures(Features):
+    """The 2048 features of pytorch-fid's InceptionV3 (Heusel et al. 2017).
 
     Grey images are repeated to 3 channels; the network itself resizes to 299x299.
     It runs where the flow was trained: on a GPU with ``device: cuda``.
     """
 
-    name: ClassVar[str] = "fid_inception"
+    label = "Inception"
 
-    def __init__(self, samples: int, split: str = "test", weights: str | None = None) -> None:
-        """Checks the settings; reads no file.
+    def __init__(self, weights: str | None = None) -> None:
+        """Reads no file.
 
         Args:
-            samples: Number of samples per snapshot.
-            split: Split of the data to compare with.
             weights: File of the network's weights, as published by pytorch-fid; ``None``
                 looks in torch hub's cache and then downloads it there.
-
-        Raises:
-            ValueError: If a setting is out of range.
         """
-        super().__init__(samples, split)
         self.weights = weights
+
+    def check(self, spec: DataSpec) -> None:
+        """Checks the number of channels."""
+        if spec.shape[0] not in (1, 3):
+            raise ValueError(f"got {spec.shape[0]} channels, allowed: 1 or 3")
 
     def prepare(self, data: Data) -> Reference | None:
         """Finds the weights; logs one warning and gives ``None`` if they cannot be had.
@@ -58,29 +55,23 @@ class FrechetInception(FrechetDistance):
         Raises:
             ValueError: If the images have neither 1 nor 3 channels.
         """
-        channels = data.spec.shape[0]
-        if channels not in (1, 3):
-            raise ValueError(
-                f"data set '{data.spec.name}', metric '{self.name}': got {channels} channels, "
-                "allowed: 1 or 3"
-            )
+        self.check(data.spec)
         path = find_weights(self.weights)
-        return None if path is None else {"weights_sha256": np.array(_sha256(path))}
+        return None if path is None else {"weights_sha256": np.array(digest(path))}
 
-    def extractor(self, spec: DataSpec, reference: Reference) -> Extractor:
+    def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
         """Builds the network from its weights file.
 
         Raises:
             RuntimeError: If the file is not the one that the reference was computed with.
         """
         path = find_weights(self.weights)
-        expected = str(reference["weights_sha256"])
-        if path is None or _sha256(path) != expected:
+        expected = str(prepared["weights_sha256"])
+        if path is None or digest(path) != expected:
             raise RuntimeError(
-                f"data set '{spec.name}', metric '{self.name}': the weights of the reference "
+                f"data set '{spec.name}', Inception features: the weights of the reference "
                 f"statistics (sha256 {expected[:8]}) are gone; found {path}"
             )
-        device = torch.device(self.device)
         network = load_network(path).to(device)
 
         def features(images: Tensor) -> Tensor:
@@ -121,7 +112,7 @@ def find_weights(given: str | None) -> Path | None:
         except (OSError, ValueError) as error:
             reason = f"download of {inception.FID_WEIGHTS_URL} failed: {error}"
     logger.warning(
-        "fid_inception is left out: no weights at %s (%s); put the file %s there",
+        "metrics on Inception features are left out: no weights at %s (%s); put the file %s there",
         path,
         reason,
         name,
@@ -144,10 +135,5 @@ def _download(url: str, path: Path) -> None:
                 file.write(block)
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"not complete after {_DOWNLOAD_SECONDS:.0f} s")
-        if not _sha256(temporary).startswith(path.stem.rpartition("-")[2]):
+        if not digest(temporary).startswith(path.stem.rpartition("-")[2]):
             raise ValueError("the file is damaged: its SHA-256 is not the expected one")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

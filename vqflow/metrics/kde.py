@@ -12,7 +12,15 @@ from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
 from vqflow.datasets.base import Data
-from vqflow.metrics.base import SAMPLERS, Metric, NotFiniteError, Reference, Score, TrainedRun
+from vqflow.metrics.base import (
+    SAMPLERS,
+    Metric,
+    Quantity,
+    Reference,
+    Score,
+    TrainedRun,
+    by_sampler,
+)
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +39,10 @@ class KDELogLikelihood(Metric):
     """
 
     kinds = ("vector",)
+    name = "kde_log_likelihood"
+    quantities = by_sampler(
+        Quantity(name, "KDE log-likelihood of samples", "nats", "higher", headline=20)
+    )
 
     def __init__(
         self,
@@ -74,7 +86,7 @@ class KDELogLikelihood(Metric):
         Raises:
             ValueError: If the data are images, have fewer points than folds, or do not vary.
         """
-        place = f"data set '{data.spec.name}', metric 'kde_log_likelihood'"
+        place = f"data set '{data.spec.name}', metric '{self.name}'"
         if data.spec.kind == "image":
             raise ValueError(f"{place}: got images, allowed: vectors")
         points = data.points["train"].astype(np.float64)
@@ -95,35 +107,26 @@ class KDELogLikelihood(Metric):
             )
         return {"bandwidth": np.array(bandwidth), "points": points}
 
-    def blank(self, data: Data) -> Iterator[Score]:
-        """Names the rows of both samplers."""
-        for metric in ("kde_log_likelihood", "kde_log_likelihood_confined"):
-            yield Score(metric, float("nan"), "nats", self.samples, "train")
-
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Scores the final model's samples of every sampler.
 
         Raises:
             RuntimeError: If there are too few samples.
-            NotFiniteError: If some samples are not finite.
         """
         points = reference["points"].astype(np.float64)
         bandwidth = float(reference["bandwidth"])
-        for key, suffix in SAMPLERS.items():
+        for quantity, key in zip(self.quantities, SAMPLERS, strict=True):
             if key not in run.samples:
                 continue
-            metric = f"kde_log_likelihood{suffix}"
             samples = run.samples[key][: self.samples].astype(np.float64)
-            place = f"data set '{run.data.spec.name}', metric '{metric}'"
             if len(samples) < self.samples:
                 raise RuntimeError(
-                    f"{place}: {len(samples)} samples in '{key}', {self.samples} are needed"
+                    f"data set '{run.data.spec.name}', metric '{self.name}': {len(samples)} "
+                    f"samples in '{key}', {self.samples} are needed"
                 )
-            bad = int((~np.isfinite(samples)).any(axis=1).sum())
-            if bad:
-                raise NotFiniteError(f"{place}: {bad} of {len(samples)} samples are not finite")
-            value = float(log_density(samples, points, bandwidth).mean())
-            yield Score(metric, value, "nats", len(samples), "train")
+            finite = bool(np.isfinite(samples).all())
+            value = float(log_density(samples, points, bandwidth).mean()) if finite else math.nan
+            yield Score(quantity.name, value, len(samples), "train")
 
 
 def log_density(x: Floats, points: Floats, bandwidth: float) -> Floats:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqflow.datasets.base import SPLITS, Data
-from vqflow.metrics.base import Metric, NotFiniteError, Reference, Score, TrainedRun
+from vqflow.datasets.base import SPLITS, Split
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
+from vqflow.models.vqflow import Support
 from vqflow.seeding import derive_seed
 
-Support = Literal["all", "covering", "confined"]
-Split = Literal["train", "validation", "test"]
-
 _STANDARD_ERRORS = 4.0
+
+logger = logging.getLogger(__name__)
 
 
 def points_of(run: TrainedRun, split: str) -> Tensor:
@@ -33,33 +34,29 @@ def points_of(run: TrainedRun, split: str) -> Tensor:
     )
 
 
-def log_densities(
-    run: TrainedRun, support: Support, split: str, metric: str
-) -> NDArray[np.float64]:
+def log_densities(run: TrainedRun, support: Support, split: str) -> NDArray[np.float64]:
     """Gives log q(x) (N,) in nats for every point of a split, computed once per run.
 
     Args:
         run: The trained run.
         support: The charts that are summed over, see ``VQFlow.log_prob``.
         split: The split of the data.
-        metric: The metric's name, for the error message.
-
-    Raises:
-        NotFiniteError: If any log-density is not finite: no such model is to be ranked.
     """
     key = (support, split)
     if key not in run.densities:
         with torch.no_grad():
             values = run.model.log_prob(points_of(run, split), support=support)
         run.densities[key] = values.double().cpu().numpy()
-    densities = run.densities[key]
-    bad = int((~np.isfinite(densities)).sum())
-    if bad:
-        raise NotFiniteError(
-            f"data set '{run.data.spec.name}', metric '{metric}', split '{split}': "
-            f"{bad} of {len(densities)} log-densities are not finite"
-        )
-    return densities
+        bad = int((~np.isfinite(run.densities[key])).sum())
+        if bad:
+            place = f"data set '{run.data.spec.name}', {support} charts, split '{split}'"
+            logger.warning("%s: %d of %d log-densities are not finite", place, bad, len(values))
+    return run.densities[key]
+
+
+def finite_mean(values: NDArray[np.float64]) -> float:
+    """Gives the mean, or NaN if any value is not finite: no such model is to be ranked."""
+    return float(values.mean()) if bool(np.isfinite(values).all()) else math.nan
 
 
 class LogLikelihood(Metric):
@@ -69,6 +66,8 @@ class LogLikelihood(Metric):
     bits/dim = -mean / (D ln 2) + log2(levels), both from the support ``all``
     (Theis et al. 2016, for pixels scaled to [0, 1)).
     """
+
+    name = "log_likelihood"
 
     def __init__(
         self,
@@ -86,30 +85,48 @@ class LogLikelihood(Metric):
         """
         self.supports = cast(tuple[Support, ...], _known("supports", supports, get_args(Support)))
         self.splits = cast(tuple[Split, ...], _known("splits", splits, SPLITS))
-
-    def blank(self, data: Data) -> Iterator[Score]:
-        """Names the rows."""
-        for split in self.splits:
-            n = len(data.points[split])
-            for support in self.supports:
-                yield Score(f"log_likelihood_{support}", math.nan, "nats", n, split)
-                if data.spec.levels is not None and support == "all":
-                    yield Score(f"log_likelihood_{support}_median", math.nan, "nats", n, split)
-                    yield Score("bits_per_dim", math.nan, "bits/dim", n, split)
+        self.quantities = [
+            Quantity(
+                f"log_likelihood_{support}",
+                f"log-likelihood, {support} charts",
+                "nats",
+                "higher",
+                headline=10 + get_args(Support).index(support),
+            )
+            for support in self.supports
+        ]
+        if "all" in self.supports:
+            self.quantities += [
+                Quantity(
+                    "log_likelihood_all_median",
+                    "median log-density, all charts",
+                    "nats",
+                    "higher",
+                    headline=None,
+                ),
+                Quantity(
+                    "bits_per_dim",
+                    "bits per dimension",
+                    "bits/dim",
+                    "lower",
+                    decimals=3,
+                    headline=30,
+                ),
+            ]
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives one row per support and split, and the images' further rows."""
         for split in self.splits:
             for support in self.supports:
-                metric = f"log_likelihood_{support}"
-                values = log_densities(run, support, split, metric)
-                n = len(values)
-                yield Score(metric, float(values.mean()), "nats", n, split)
+                values = log_densities(run, support, split)
+                mean, n = finite_mean(values), len(values)
+                yield Score(f"log_likelihood_{support}", mean, n, split)
                 levels = run.data.spec.levels
                 if levels is not None and support == "all":
-                    yield Score(f"{metric}_median", float(np.median(values)), "nats", n, split)
-                    bits = bits_per_dim(float(values.mean()), run.data.spec.features, levels)
-                    yield Score("bits_per_dim", bits, "bits/dim", n, split)
+                    median = float(np.median(values)) if math.isfinite(mean) else math.nan
+                    yield Score("log_likelihood_all_median", median, n, split)
+                    bits = bits_per_dim(mean, run.data.spec.features, levels)
+                    yield Score("bits_per_dim", bits, n, split)
 
 
 class ManifoldLogLikelihood(Metric):
@@ -120,17 +137,15 @@ class ManifoldLogLikelihood(Metric):
     """
 
     own_space = True
-
-    def blank(self, data: Data) -> Iterator[Score]:
-        """Names the row."""
-        yield Score("manifold_log_likelihood", math.nan, "nats", len(data.points["test"]), "test")
+    name = "manifold_log_likelihood"
+    quantities = (Quantity(name, "log-likelihood on the manifold", "nats", headline=None),)
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Gives the mean over the test split; no value where it is not finite."""
+        """Gives the mean over the test split."""
         with torch.no_grad():
             values = run.model.manifold_log_prob(points_of(run, "test")).double()
         value = float(values.mean()) if bool(values.isfinite().all()) else math.nan
-        yield Score("manifold_log_likelihood", value, "nats", len(values), "test")
+        yield Score(self.quantities[0].name, value, len(values), "test")
 
 
 class Ceiling(Metric):
@@ -141,10 +156,17 @@ class Ceiling(Metric):
     Data sets that do not know their density get no rows.
     """
 
-    def blank(self, data: Data) -> Iterator[Score]:
-        """Names the gap; the ceiling itself is known without a model."""
-        if data.log_density:
-            yield Score("ceiling_gap", math.nan, "nats", len(data.points["test"]), "test")
+    name = "ceiling"
+    quantities = (
+        Quantity("ceiling", "mean exact log-density", "nats", headline=None),
+        Quantity("ceiling_gap", "gap to the ceiling", "nats", "lower", headline=None),
+        Quantity(
+            "ceiling_gap_standard_error",
+            "standard error of the gap to the ceiling",
+            "nats",
+            headline=None,
+        ),
+    )
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the ceiling, the gap and the gap's standard error.
@@ -156,20 +178,22 @@ class Ceiling(Metric):
         if not run.data.log_density:
             return
         exact = run.data.log_density["test"].astype(np.float64)
-        gaps = exact - log_densities(run, "all", "test", "ceiling_gap")
+        gaps = exact - log_densities(run, "all", "test")
         n = len(gaps)
-        gap = float(gaps.mean())
-        error = float(gaps.std(ddof=1)) / math.sqrt(n) if n > 1 else math.inf
+        gap = finite_mean(gaps)
+        error = math.inf
+        if n > 1:
+            error = float(gaps.std(ddof=1)) / math.sqrt(n) if math.isfinite(gap) else math.nan
         if gap < -_STANDARD_ERRORS * error:
             raise RuntimeError(
                 f"data set '{run.data.spec.name}', metric 'ceiling_gap': the model's mean "
                 f"log-density is {-gap:.4f} nats above the ceiling, {-gap / error:.1f} standard "
                 f"errors (allowed: {_STANDARD_ERRORS:.0f}): a bug"
             )
-        yield Score("ceiling", float(exact.mean()), "nats", n, "test")
-        yield Score("ceiling_gap", gap, "nats", n, "test")
+        yield Score("ceiling", float(exact.mean()), n, "test")
+        yield Score("ceiling_gap", gap, n, "test")
         if n > 1:
-            yield Score("ceiling_gap_standard_error", error, "nats", n, "test")
+            yield Score("ceiling_gap_standard_error", error, n, "test")
 
 
 def bits_per_dim(log_likelihood: float, features: int, levels: int) -> float:

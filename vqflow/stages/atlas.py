@@ -16,10 +16,10 @@ from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.config.setting import AtlasSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, write_json
+from vqflow.files import atomic_path, digest, write_json
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, digest, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
 
 

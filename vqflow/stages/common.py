@@ -1,8 +1,7 @@
-"""What the stages share: threads, checkpoints, fingerprints of files, tables."""
+"""What the stages share: threads, checkpoints, tables."""
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,12 +40,6 @@ def run_trials(
         run(seed, paths)
     for paths in trials.values():
         shutil.rmtree(paths["scratch"], ignore_errors=True)
-
-
-def digest(path: Path) -> str:
-    """Gives the SHA-256 of a file."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,64 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import build_entry
+from vqflow.config.components import ConfigError, build
 from vqflow.config.entries import Component, Device
 from vqflow.config.setting import Scoring
+from vqflow.config.values import canonical
 from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path
-from vqflow.metrics.base import Metric, NotFiniteError, Reference, TrainedRun
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
 from vqflow.models.store import load_model
+from vqflow.seeding import derive_seed
 from vqflow.stages.common import write_csv
 from vqflow.stages.machine import Machine
 from vqflow.tables import summary as tables
 
 log = logging.getLogger(__name__)
+
+
+def build_metric(
+    entry: Component, device: Device = "cpu", shared: dict[str, Any] | None = None
+) -> Metric:
+    """Builds a metric of the catalogue.
+
+    An argument may be a ``class`` with arguments itself, such as a network that gives features;
+    what it draws at random is the same in every job.
+
+    Args:
+        entry: The entry.
+        device: Where networks of the metric run.
+        shared: Such arguments that are built already, by their entries; extended.
+
+    Raises:
+        ConfigError: If a class does not exist, does not accept its arguments or is no metric.
+    """
+    place = f"metrics.{entry.name}"
+    shared = {} if shared is None else shared
+    arguments = entry.arguments()
+    for key, value in arguments.items():
+        if isinstance(value, Mapping) and "class" in value:
+            text = canonical(value)
+            if text not in shared:
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(derive_seed("metric", text))
+                    shared[text] = build(value, f"{place}.{key}")
+            arguments[key] = shared[text]
+    metric: Metric = build(arguments, place)
+    if not isinstance(metric, Metric):
+        raise ConfigError(f"{place}.class: '{entry.class_}' is not a vqflow.metrics.base.Metric")
+    if not metric.quantities:
+        raise ConfigError(f"{place}.class: '{entry.class_}' states no quantities, see Metric")
+    metric.name = entry.name
+    metric.device = device
+    return metric
+
+
+def build_metrics(entries: Sequence[Component], device: Device = "cpu") -> list[Metric]:
+    """Builds metrics of the catalogue; those with the same network share it."""
+    shared: dict[str, Any] = {}
+    return [build_metric(entry, device, shared) for entry in entries]
 
 
 def make_reference(
@@ -34,22 +80,11 @@ def make_reference(
     machine.use()
     data = Data.load(data_path)
     arrays = {}
-    for metric in metrics:
-        for key, value in build_metric(metric, machine.device).reference(data).items():
+    for metric in build_metrics(metrics, machine.device):
+        for key, value in metric.reference(data).items():
             arrays[f"{metric.name}//{key}"] = value
     with atomic_path(output) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
-
-
-def build_metric(entry: Component, device: Device = "cpu") -> Metric:
-    """Builds a metric of the catalogue.
-
-    Raises:
-        ConfigError: If the class refuses its arguments or is not a :class:`Metric`.
-    """
-    metric = build_entry(entry, "metrics", Metric)
-    metric.device = device
-    return metric
 
 
 def evaluate(
@@ -60,7 +95,7 @@ def evaluate(
     output: Path,
     machine: Machine,
 ) -> None:
-    """Scores all trials of one variant on one data set.
+    """Scores all trials of one variant on one data set; those that diverged get no rows.
 
     Args:
         scoring: The variant's setting, and the metrics.
@@ -76,8 +111,12 @@ def evaluate(
     setting = scoring.setting
     data = Data.load(data_path)
     references = _load_references(reference_path)
-    frames = []
+    built = build_metrics(scoring.metrics, machine.device)
+    frames = [tables.rows([], {})]
     for seed, paths in runs.items():
+        if json.loads(paths["status"].read_text("utf-8"))["status"] == "diverged":
+            log.warning("%s, %s, seed %d: diverged", data.spec.name, setting.variant, seed)
+            continue
         model = load_model(paths["model"], paths["confinement"])
         identity = {
             "dataset": data.spec.name,
@@ -86,7 +125,6 @@ def evaluate(
             "atlas": setting.atlas.name,
             "embedding": setting.embedding.name,
             "seed": seed,
-            "status": json.loads(paths["status"].read_text("utf-8"))["status"],
             "parameters": count_numbers(model),
             "atlas_parameters": count_parameters(model.atlas),
         }
@@ -96,23 +134,27 @@ def evaluate(
             samples={**_load_arrays(paths["snapshots"]), **_load_arrays(paths["samples"])},
             history=pd.read_csv(paths["history"]),
         )
-        for entry in scoring.metrics:
-            metric = build_metric(entry, machine.device)
-            frames.append(_score(metric, run, references.get(entry.name, {}), identity))
-            log.info("%s, %s, seed %d: %s", data.spec.name, setting.variant, seed, entry.name)
-    write_csv(pd.concat(frames, ignore_index=True), output)
+        for metric in built:
+            scores = _score(metric, run, references.get(metric.name, {}))
+            frames.append(tables.rows(scores, identity))
+            log.info("%s, %s, seed %d: %s", data.spec.name, setting.variant, seed, metric.name)
+    filled = [frame for frame in frames if len(frame)] or frames[:1]
+    write_csv(pd.concat(filled, ignore_index=True), output)
 
 
-def _score(
-    metric: Metric, run: TrainedRun, reference: Reference, identity: dict[str, Any]
-) -> pd.DataFrame:
-    if identity["status"] == "ok":
-        try:
-            with torch.no_grad():
-                return tables.rows(list(metric.scores(run, reference)), identity)
-        except NotFiniteError as error:
-            log.error("diverged: %s", error)
-    return tables.rows(metric.blank(run.data), {**identity, "status": "diverged"})
+def _score(metric: Metric, run: TrainedRun, reference: Reference) -> list[tuple[Score, Quantity]]:
+    rows = metric.rows()
+    with torch.no_grad():
+        scores = list(metric.scores(run, reference))
+    for score in scores:
+        if score.quantity not in rows:
+            raise ValueError(
+                f"metrics.{metric.name}: gives a score of '{score.quantity}', which is not among "
+                f"its quantities: {', '.join(rows)}"
+            )
+        if not math.isfinite(score.value):
+            log.warning("%s: not finite", rows[score.quantity].name)
+    return [(score, rows[score.quantity]) for score in scores]
 
 
 def _load_references(path: Path) -> dict[str, Reference]:

@@ -14,7 +14,7 @@ from vqflow.config.entries import Device
 from vqflow.config.setting import ModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, write_json
+from vqflow.files import atomic_path, digest, write_json
 from vqflow.models.build import build_model, place_charts
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import load_atlas, save_model
@@ -22,7 +22,7 @@ from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import FlowTask
 from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
-from vqflow.stages.common import checkpoint_in, digest, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
 from vqflow.training.loop import fit
 

@@ -17,6 +17,7 @@ from vqflow.config.entries import Component, DatasetEntry
 from vqflow.config.setting import Setting
 from vqflow.config.values import load
 from vqflow.datasets.base import Dataset, DataSpec
+from vqflow.metrics.base import Metric
 from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.vqflow import VQFlow
 from vqflow.stages.evaluate import build_metric
@@ -50,12 +51,16 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             datasets[name] = dataset
         model = partial(_model, setting, _stand_in(setting, datasets[name]))
         attempts.run(f"variants.{setting.variant} on {name}", model)
+    metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
         own = [setting for setting in settings if setting.dataset.name == name]
         for value in values if name in datasets else []:
             entry = load(Component, value)
-            checked = partial(_metric, entry, name, datasets[name].kind, own)
-            attempts.run(f"metrics.{entry.name} on {name}", checked)
+            checked = partial(_metric, entry, name, datasets[name], own)
+            metric = attempts.run(f"metrics.{entry.name} on {name}", checked)
+            if metric is not None:
+                metrics[entry.name] = metric
+    attempts.run("metrics: names of rows", partial(_rows, metrics))
     for figure, names in selection["figures"].items():
         kinds = {name: datasets[name].kind for name in names if name in datasets}
         attempts.run(f"figures.{figure}", partial(_figure, figure, kinds))
@@ -111,22 +116,28 @@ def _dataset(entry: DatasetEntry) -> Dataset:
     return dataset
 
 
-def _metric(entry: Component, dataset: str, kind: str, settings: Sequence[Setting]) -> None:
+def _metric(entry: Component, name: str, dataset: Dataset, settings: Sequence[Setting]) -> Metric:
     place = f"metrics.{entry.name}"
     metric = build_metric(entry)
-    if kind not in metric.kinds:
+    if dataset.kind not in metric.kinds:
         raise ConfigError(
             f"{place}: scores {' and '.join(metric.kinds)} data, "
-            f"but datasets.{dataset} is {kind} data"
+            f"but datasets.{name} is {dataset.kind} data"
         )
+    if dataset.shape is not None:
+        try:
+            metric.check(_stand_in(settings[0], dataset))
+        except ValueError as error:
+            raise ConfigError(f"{place} on {name}: {error}") from error
     preprocess = settings[0].dataset.preprocess
     if metric.own_space and (preprocess.standardise or preprocess.logit is not None):
         raise ConfigError(
-            f"{place}: needs datasets.{dataset}.preprocess: {{standardise: false, logit: null}}"
+            f"{place}: needs datasets.{name}.preprocess: {{standardise: false, logit: null}}"
         )
     needed = getattr(metric, "samples", 0)
     for setting in settings:
-        _check_samples(place, needed, dataset, setting)
+        _check_samples(place, needed, name, setting)
+    return metric
 
 
 def _check_samples(place: str, needed: int, dataset: str, setting: Setting) -> None:
@@ -139,6 +150,19 @@ def _check_samples(place: str, needed: int, dataset: str, setting: Setting) -> N
             raise ConfigError(
                 f"{place}.samples: {needed} are needed, but {key}, used for {dataset}, is {samples}"
             )
+
+
+def _rows(metrics: Mapping[str, Metric]) -> None:
+    """Refuses two entries that give rows of one name: the tables could not tell them apart."""
+    owners: dict[str, str] = {}
+    for entry, metric in metrics.items():
+        for quantity in metric.rows().values():
+            owner = owners.setdefault(quantity.name, entry)
+            if owner != entry:
+                raise ConfigError(
+                    f"metrics.{entry}: gives rows '{quantity.name}' as metrics.{owner} does; "
+                    "rename one of the two entries, which renames its rows"
+                )
 
 
 def _figure(figure: str, kinds: Mapping[str, str]) -> None:

@@ -15,9 +15,12 @@ from vqflow.provenance import provenance
 from vqflow.tables.layout import summary_latex, summary_markdown
 from vqflow.tables.summary import gather, summarise
 
-RUNTIME_COLUMNS = [
+RUN_COLUMNS = [
     "dataset",
     "variant",
+    "flow",
+    "atlas",
+    "embedding",
     "seed",
     "status",
     "epochs",
@@ -35,7 +38,7 @@ def make_tables(
     datasets: Sequence[str],
     variants: Sequence[str],
     baselines: Mapping[str, str],
-    runs: Sequence[Mapping[str, Any]],
+    cells: Sequence[Mapping[str, Any]],
     metrics: Sequence[str],
     flows: Sequence[str],
     statuses: Sequence[str],
@@ -49,7 +52,7 @@ def make_tables(
         datasets: The data sets, in the order of the tables' columns.
         variants: The variants, in the order of the tables' rows.
         baselines: variant -> the variant that it is compared with.
-        runs: Data set, variant and seed of every trained flow.
+        cells: Of every run the data set, variant, flow, atlas, embedding and seed.
         metrics: The tables of scores, one per data set and variant.
         flows: The provenance of each run.
         statuses: How each run ended.
@@ -57,13 +60,10 @@ def make_tables(
         outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
             ``provenance`` and ``config``.
     """
-    scores = gather([Path(path) for path in metrics])
-    summary = summarise(scores, dict(baselines))
-    tables = {
-        "metrics": scores,
-        "summary": summary,
-        "runtime": runtimes(runs, flows, statuses, atlases),
-    }
+    runs = run_table(cells, flows, statuses, atlases)
+    scores = gather([Path(path) for path in metrics], runs)
+    summary = summarise(scores, runs, dict(baselines))
+    tables = {"metrics": scores, "summary": summary, "runtime": runs}
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
@@ -73,22 +73,22 @@ def make_tables(
     write_json(outputs["provenance"], provenance(run=config["run"]))
 
 
-def runtimes(
-    runs: Sequence[Mapping[str, Any]],
+def run_table(
+    cells: Sequence[Mapping[str, Any]],
     flows: Sequence[str],
     statuses: Sequence[str],
     atlases: Sequence[str],
 ) -> pd.DataFrame:
-    """Gives how every run ended and how long it and its atlas took, in seconds.
+    """Gives the record of every run: what it was, how it ended, and how long it took.
 
-    An atlas serves many flows. Arguments as for :func:`make_tables`.
+    Times are in seconds; an atlas serves many flows. Arguments as for :func:`make_tables`.
     """
     rows = []
-    for run, *paths in zip(runs, flows, statuses, atlases, strict=True):
+    for cell, *paths in zip(cells, flows, statuses, atlases, strict=True):
         flow, status, atlas = (json.loads(Path(path).read_text("utf-8")) for path in paths)
         rows.append(
             {
-                **run,
+                **cell,
                 "status": status["status"],
                 "epochs": flow["epochs"],
                 "best_epoch": flow["best_epoch"],
@@ -99,4 +99,4 @@ def runtimes(
                 "device": flow["device"],
             }
         )
-    return pd.DataFrame(rows, columns=RUNTIME_COLUMNS)
+    return pd.DataFrame(rows, columns=RUN_COLUMNS)

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from vqflow.tables.summary import lower_is_better
+from vqflow.tables.statistics import preferred_split
 
-HEADLINES = {
-    "log_likelihood_all": "Log-likelihood, all charts",
-    "log_likelihood_covering": "Log-likelihood, covering charts",
-    "log_likelihood_confined": "Log-likelihood, confined charts",
-    "kde_log_likelihood": "KDE log-likelihood of samples",
-    "bits_per_dim": "Bits per dimension",
-    "fid_classifier": "Fréchet classifier distance",
-    "fid_inception": "Fréchet Inception distance",
-    "leak": "Leak",
-}
-_DECIMALS = {"bits_per_dim": 3, "leak": 3}
-_SPLITS = ("test", "train", "validation")
 _MISSING = "–"
 _WON = "✓"
 _LATEX = {
@@ -52,7 +41,7 @@ class Table:
     """A table for people.
 
     Attributes:
-        title: What it shows: metric, unit, split and number of seeds.
+        title: What it shows: metric, unit, split, direction, number of seeds, and what bold is.
         columns: Names of the data sets.
         rows: Per variant, one cell per data set.
     """
@@ -67,26 +56,24 @@ def headline_tables(
 ) -> list[Table]:
     """Gives, per headline metric, the table of values and, if there are any, that of the gains.
 
+    Metrics come by their place ``headline``, then by name.
+
     Args:
         summary: What :func:`vqflow.tables.summary.summarise` gave.
         variants: Rows, in order.
         datasets: Columns, in order; a data set without the metric is left out.
     """
     tables = []
-    for metric, name in HEADLINES.items():
-        part = _one_split(summary[summary["metric"] == metric])
+    for metric, name in _headlines(summary).items():
+        part = preferred_split(summary[summary["metric"] == metric])
         columns = [dataset for dataset in datasets if dataset in set(part["dataset"])]
         present = [variant for variant in variants if variant in set(part["variant"])]
         if not columns or not present:
             continue
         part = part[part["dataset"].isin(columns) & part["variant"].isin(present)]
-        tables.append(
-            Table(
-                f"{name} {_details(metric, part)}",
-                columns,
-                _grid(part, present, columns, _value_cell),
-            )
-        )
+        grid = _grid(part, present, columns, _value_cell)
+        bold = any(cell.bold for cells in grid.values() for cell in cells)
+        tables.append(Table(f"{name} {_details(part, bold)}", columns, grid))
         compared = part[part["gain_mean"].notna()]
         paired = [variant for variant in present if variant in set(compared["variant"])]
         if paired:
@@ -152,14 +139,20 @@ def summary_latex(summary: pd.DataFrame, variants: Sequence[str], datasets: Sequ
     return "\n".join(blocks)
 
 
-def _one_split(part: pd.DataFrame) -> pd.DataFrame:
-    """Keeps one split per data set: the test split where there is one."""
-    rank = part["split"].map({split: place for place, split in enumerate(_SPLITS)})
-    return part[rank == rank.groupby(part["dataset"]).transform("min")]
+def _headlines(summary: pd.DataFrame) -> dict[str, str]:
+    """Gives metric -> title; two metrics of one label are told apart by their names."""
+    shown = summary.dropna(subset=["headline"]).sort_values(["headline", "metric"])
+    labels = dict(zip(shown["metric"], shown["label"], strict=True))
+    titles = {metric: label[:1].upper() + label[1:] for metric, label in labels.items()}
+    counts = Counter(titles.values())
+    return {
+        metric: title if counts[title] == 1 else f"{title}, {metric}"
+        for metric, title in titles.items()
+    }
 
 
-def _details(metric: str, part: pd.DataFrame) -> str:
-    seeds = part["n_seeds"] + part["n_diverged"]
+def _details(part: pd.DataFrame, bold: bool) -> str:
+    seeds = part["n_seeds"] + part["n_diverged"] + part["n_not_finite"]
     low, high = int(seeds.min()), int(seeds.max())
     count = f"{low} seed{'s' * (low != 1)}" if low == high else f"{low} to {high} seeds"
     splits = part.drop_duplicates("dataset").set_index("dataset")["split"]
@@ -168,8 +161,14 @@ def _details(metric: str, part: pd.DataFrame) -> str:
     else:
         split = "split: " + ", ".join(f"{name} {splits[name]}" for name in splits.index)
     unit = str(part["unit"].iloc[0])
-    direction = "lower is better" if lower_is_better(metric) else "higher is better"
-    facts = [unit, split, direction, f"mean ± 95 % confidence of {count}"]
+    better = str(part["better"].iloc[0])
+    facts = [
+        unit,
+        split,
+        f"{better} is better" if better else "",
+        f"value of {count}" if high == 1 else f"mean ± 95 % confidence of {count}",
+        "bold: wins over its own baseline" if bold else "",
+    ]
     return f"({'; '.join(fact for fact in facts if fact)})"
 
 
@@ -193,19 +192,24 @@ def _grid(
 
 
 def _value_cell(row: dict[str, Any]) -> Cell:
+    lost = [
+        f"{count} {word}"
+        for word, count in (("diverged", row["n_diverged"]), ("not finite", row["n_not_finite"]))
+        if count
+    ]
     if not row["n_seeds"]:
-        return Cell("diverged")
-    decimals = _DECIMALS.get(row["metric"], 2)
+        return Cell(" and ".join(text.partition(" ")[2] for text in lost))
+    decimals = row["decimals"]
     text = _number(row["mean"], decimals)
     if not math.isnan(row["ci95"]):
         text += f" ± {row['ci95']:.{decimals}f}"
-    if row["n_diverged"]:
-        text += f" ({row['n_diverged']} diverged)"
+    if lost:
+        text += f" ({', '.join(lost)})"
     return Cell(text, bold=row["win"] is True)
 
 
 def _gain_cell(row: dict[str, Any]) -> Cell:
-    decimals = _DECIMALS.get(row["metric"], 2)
+    decimals = row["decimals"]
     text = _number(row["gain_mean"], decimals, "+")
     if not math.isnan(row["gain_low"]):
         low, high = (_number(row[key], decimals) for key in ("gain_low", "gain_high"))

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
+from vqflow.tables.statistics import student_interval
+
 if TYPE_CHECKING:
-    from vqflow.metrics.base import Score
+    from vqflow.metrics.base import Quantity, Score
 
 METRIC_COLUMNS = (
     "dataset",
@@ -28,18 +29,27 @@ METRIC_COLUMNS = (
     "n",
     "split",
     "status",
+    "label",
+    "better",
+    "decimals",
+    "headline",
     "parameters",
     "atlas_parameters",
 )
 SUMMARY_COLUMNS = (
     "dataset",
     "metric",
+    "label",
     "unit",
+    "better",
+    "decimals",
+    "headline",
     "split",
     "variant",
     "baseline",
     "n_seeds",
     "n_diverged",
+    "n_not_finite",
     "mean",
     "std",
     "ci95",
@@ -48,68 +58,47 @@ SUMMARY_COLUMNS = (
     "gain_high",
     "win",
 )
-LOWER_IS_BETTER = frozenset(
-    {
-        "bits_per_dim",
-        "ceiling_gap",
-        "fid_classifier",
-        "fid_inception",
-        "leak",
-        "reconstruction_error",
-    }
-)
-"""Metrics of which less is better; the same holds for their ``_confined`` and ``_mean`` rows."""
-
-NOT_RANKED = frozenset(
-    {
-        "ceiling",
-        "ceiling_gap_standard_error",
-        "charts",
-        "charts_per_point",
-        "confinement_error",
-        "manifold_log_likelihood",
-        "perplexity",
-    }
-)
-"""Metrics that describe and do not rank: they have no gain and no winner."""
-
-_INTEGERS = ("seed", "epoch", "n", "parameters", "atlas_parameters")
+_INTEGERS = ("seed", "epoch", "n", "decimals", "headline", "parameters", "atlas_parameters")
 _TEXTS = tuple(name for name in METRIC_COLUMNS if name not in (*_INTEGERS, "value"))
 _NUMBERS = {**dict.fromkeys(_INTEGERS, "Int64"), "value": "float64"}
-_ORDER = ["dataset", "variant", "seed", "metric", "split", "epoch", "unit"]
-_RUN = ["dataset", "variant", "seed"]
-_CELL = ["dataset", "metric", "unit", "split"]
+_ROW = ["dataset", "variant", "seed", "metric", "split", "epoch"]
+_CELL = ["dataset", "metric", "split"]
+_ABOUT = ["label", "unit", "better", "decimals", "headline"]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Says whether less of a metric is better."""
-    return metric.removesuffix("_confined").removesuffix("_mean") in LOWER_IS_BETTER
-
-
-def rows(scores: Iterable[Score], identity: Mapping[str, Any]) -> pd.DataFrame:
+def rows(scores: Iterable[tuple[Score, Quantity]], identity: Mapping[str, Any]) -> pd.DataFrame:
     """Gives the metrics table of one run.
 
     Args:
-        scores: The run's scores; without values if the run diverged.
+        scores: The run's scores, each with its quantity, named as the row is to be.
         identity: What is the same in every row: dataset, variant, flow, atlas, embedding,
-            seed, status, parameters and atlas_parameters.
+            seed, parameters and atlas_parameters.
     """
     return _table(
         {
             **identity,
             "epoch": score.epoch,
-            "metric": score.metric,
+            "metric": quantity.name,
             "value": score.value,
-            "unit": score.unit,
+            "unit": quantity.unit,
             "n": score.n,
             "split": score.split,
+            "status": "ok" if math.isfinite(score.value) else "not_finite",
+            "label": quantity.label,
+            "better": quantity.better or "",
+            "decimals": quantity.decimals,
+            "headline": quantity.headline,
         }
-        for score in scores
+        for score, quantity in scores
     )
 
 
-def gather(paths: Iterable[str | Path]) -> pd.DataFrame:
+def gather(paths: Iterable[str | Path], runs: pd.DataFrame) -> pd.DataFrame:
     """Reads the runs' CSV metrics tables into one, in an order that the paths do not change.
+
+    Args:
+        paths: The tables.
+        runs: One row per run, with ``dataset`` and ``variant``, in the order of the result.
 
     Raises:
         ValueError: If a table's columns are not those expected, or two rows are of the same
@@ -131,10 +120,8 @@ def gather(paths: Iterable[str | Path]) -> pd.DataFrame:
             )
         tables.append(table)
     filled = [table for table in tables if len(table)] or tables[:1]
-    gathered = pd.concat(filled, ignore_index=True).sort_values(
-        _ORDER, ignore_index=True, na_position="last", kind="stable"
-    )
-    twice = gathered.duplicated(["dataset", "variant", "seed", "metric", "split", "epoch"])
+    gathered = _sorted(pd.concat(filled, ignore_index=True), _ROW, runs)
+    twice = gathered.duplicated(_ROW)
     if twice.any():
         first = gathered[twice].iloc[0]
         raise ValueError(
@@ -144,54 +131,62 @@ def gather(paths: Iterable[str | Path]) -> pd.DataFrame:
     return gathered
 
 
-def summarise(metrics: pd.DataFrame, baselines: Mapping[str, str]) -> pd.DataFrame:
+def summarise(
+    metrics: pd.DataFrame, runs: pd.DataFrame, baselines: Mapping[str, str]
+) -> pd.DataFrame:
     """Summarises the final models' scores over seeds, and compares with the baselines.
 
     A gain is the mean difference to the baseline over the seeds that both have, turned so
     that positive is better; a variant wins where the gain's 95 % Student t interval lies
-    above 0. A diverged run has no score, which leaves its pair out, but is counted.
+    above 0. A run that diverged, or a value that is not finite, leaves its pair out, but is
+    counted.
 
     Args:
         metrics: What :func:`gather` gave.
+        runs: One row per run: ``dataset``, ``variant``, ``seed`` and ``status`` (``ok`` or
+            ``diverged``); data sets and variants keep its order.
         baselines: Each variant's baseline variant, for those that have one.
 
     Returns:
         One row per data set, metric, split and variant; what does not exist is empty.
     """
     final = metrics[metrics["epoch"].isna()]
-    good = final[(final["status"] != "diverged") & final["value"].notna()]
-    lost_runs = metrics[metrics["status"] == "diverged"].drop_duplicates(_RUN)
+    lost_runs = runs[runs["status"] == "diverged"]
     diverged = Counter(zip(lost_runs["dataset"], lost_runs["variant"], strict=True))
+    kept_runs = runs[runs["status"] != "diverged"]
+    finished = set(zip(kept_runs["dataset"], kept_runs["variant"], strict=True))
     summary = []
-    for _, group in good.groupby(_CELL):
-        dataset, metric, unit, split = (str(group[name].iloc[0]) for name in _CELL)
+    for _, group in final.groupby(_CELL):
+        dataset = str(group["dataset"].iloc[0])
+        good = group[group["status"] == "ok"]
         values = {
             str(variant): part.set_index("seed")["value"].sort_index()
-            for variant, part in group.groupby("variant")
+            for variant, part in good.groupby("variant")
         }
-        finished = set(good.loc[good["dataset"] == dataset, "variant"])
-        lost = {name for place, name in diverged if place == dataset} - finished
-        for variant in sorted({*values, *lost}):
+        not_finite = Counter(group.loc[group["status"] != "ok", "variant"])
+        lost = {name for place, name in set(diverged) - finished if place == dataset}
+        about: dict[str, Any] = {name: group[name].iloc[0] for name in (*_CELL, *_ABOUT)}
+        for variant in {*group["variant"], *lost}:
             baseline = baselines.get(variant, "")
             own = values.get(variant, _NONE)
             summary.append(
                 {
-                    "dataset": dataset,
-                    "metric": metric,
-                    "unit": unit,
-                    "split": split,
+                    **about,
                     "variant": variant,
                     "baseline": baseline,
                     "n_diverged": diverged[dataset, variant],
+                    "n_not_finite": not_finite[variant],
                     **_spread(own),
-                    **_gain(metric, own, values.get(baseline, _NONE)),
+                    **_gain(about["better"], own, values.get(baseline, _NONE)),
                 }
             )
     table = pd.DataFrame(summary, columns=list(SUMMARY_COLUMNS))
-    integers = {"n_seeds": "Int64", "n_diverged": "Int64", "win": "boolean"}
-    texts = [*_CELL, "variant", "baseline"]
-    numbers = [name for name in SUMMARY_COLUMNS if name not in integers and name not in texts]
-    return table.astype({**integers, **dict.fromkeys(numbers, "float64")})
+    counts = ("decimals", "headline", "n_seeds", "n_diverged", "n_not_finite")
+    types = {**dict.fromkeys(counts, "Int64"), "win": "boolean"}
+    texts = [*_CELL, *_ABOUT, "variant", "baseline"]
+    numbers = [name for name in SUMMARY_COLUMNS if name not in types and name not in texts]
+    table = table.astype({**types, **dict.fromkeys(numbers, "float64")})
+    return _sorted(table, [*_CELL, "variant"], runs)
 
 
 _NONE = pd.Series([], index=pd.Index([], dtype="Int64"), dtype="float64")
@@ -202,27 +197,35 @@ def _table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return table.astype(_NUMBERS)
 
 
-def _spread(values: pd.Series[float]) -> dict[str, float]:
-    """Gives n_seeds, mean, std and ci95, the half width of the mean's 95 % interval."""
-    from scipy.special import stdtrit  # slow to import, and jobs that score do without
-
-    n = len(values)
-    std = float(values.std(ddof=1)) if n > 1 else math.nan
-    return {
-        "n_seeds": n,
-        "mean": float(values.mean()) if n else math.nan,
-        "std": std,
-        "ci95": float(stdtrit(n - 1, 0.975)) * std / math.sqrt(n) if n > 1 else math.nan,
+def _sorted(table: pd.DataFrame, keys: list[str], runs: pd.DataFrame) -> pd.DataFrame:
+    """Sorts by the keys, data sets and variants in the order of the runs."""
+    places = {
+        name: {item: place for place, item in enumerate(runs[name].unique())}
+        for name in ("dataset", "variant")
     }
 
+    def rank(column: pd.Series[Any]) -> pd.Series[Any]:
+        known = places.get(str(column.name))
+        return column if known is None else column.map(known)
 
-def _gain(metric: str, own: pd.Series[float], base: pd.Series[float]) -> dict[str, Any]:
+    return table.sort_values(keys, key=rank, ignore_index=True, na_position="last", kind="stable")
+
+
+def _spread(values: pd.Series[float]) -> dict[str, float]:
+    """Gives n_seeds, mean, std and ci95, the half width of the mean's 95 % interval."""
+    mean, half = student_interval(values)
+    n = len(values)
+    std = float(values.std(ddof=1)) if n > 1 else math.nan
+    return {"n_seeds": n, "mean": mean, "std": std, "ci95": half}
+
+
+def _gain(better: str, own: pd.Series[float], base: pd.Series[float]) -> dict[str, Any]:
     """Gives the paired gain over the baseline, its interval, and whether it is a win."""
     seeds = own.index.intersection(base.index)
-    if metric in NOT_RANKED or not len(seeds):
+    if not better or not len(seeds):
         return {"gain_mean": math.nan, "gain_low": math.nan, "gain_high": math.nan, "win": None}
-    sign = -1.0 if lower_is_better(metric) else 1.0
-    gain = _spread(sign * (own.loc[seeds] - base.loc[seeds]))
-    low, high = gain["mean"] - gain["ci95"], gain["mean"] + gain["ci95"]
-    win = None if np.isnan(low) else bool(low > 0)
-    return {"gain_mean": gain["mean"], "gain_low": low, "gain_high": high, "win": win}
+    sign = -1.0 if better == "lower" else 1.0
+    mean, half = student_interval(sign * (own.loc[seeds] - base.loc[seeds]))
+    low, high = mean - half, mean + half
+    win = None if math.isnan(low) else bool(low > 0)
+    return {"gain_mean": mean, "gain_low": low, "gain_high": high, "win": win}

@@ -8,6 +8,7 @@ from vqflow.config.values import STAGE_VERSIONS, canonical, dump
 from vqflow.config.parsing import parse_config
 from vqflow.config.setting import Scoring
 from vqflow.config.entries import FIGURES
+from vqflow.source import class_attributes
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -206,9 +207,16 @@ def tables_params(wildcards):
             "datasets": CONFIG.selected_datasets(),
             "variants": CONFIG.selected_variants(),
             "baselines": CONFIG.baselines(),
-            "runs": [
-                {"dataset": dataset, "variant": variant, "seed": seed}
-                for dataset, variant in SETTINGS
+            "cells": [
+                {
+                    "dataset": dataset,
+                    "variant": variant,
+                    "flow": chosen.flow.name,
+                    "atlas": chosen.atlas.name,
+                    "embedding": chosen.embedding.name,
+                    "seed": seed,
+                }
+                for (dataset, variant), chosen in SETTINGS.items()
                 for seed in CONFIG.seeds
             ],
         },

@@ -21,7 +21,7 @@ def figure_files():
         for family in families
         if figure_cells("sample_grid", [family])
     ]
-    names += [f"fid_curves-{metric}" for metric in fid_metrics()]
+    names += [f"fid_curves-{metric}" for metric in curve_metrics()]
     names += [
         name
         for name in ("likelihood", "training_curves")
@@ -32,14 +32,17 @@ def figure_files():
     ]
 
 
-def fid_metrics():
-    """The Fréchet distances that a figure across training is asked for."""
+def curve_metrics():
+    """The metrics that a figure across training is asked for."""
+    folders = [workflow.basedir, *sys.path]
     return sorted(
         {
             metric
             for dataset in CONFIG.figure_datasets("fid_curves")
             for metric in CONFIG.selected_metrics(dataset)
-            if metric.startswith("fid_")
+            if class_attributes(CONFIG.metrics[metric].class_, folders).get(
+                "across_training"
+            )
         }
     )
 

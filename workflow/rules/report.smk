@@ -96,6 +96,7 @@ rule plot_atlas:
 rule plot_fid_curves:
     input:
         metrics=rules.make_tables.output.metrics,
+        runs=rules.make_tables.output.runtime,
     output:
         png=report(
             f"{RUN}/figures/fid_curves-{{metric}}.png",
@@ -123,6 +124,7 @@ rule plot_fid_curves:
 rule plot_likelihood:
     input:
         metrics=rules.make_tables.output.metrics,
+        runs=rules.make_tables.output.runtime,
     output:
         png=report(
             f"{RUN}/figures/likelihood.png",

@@ -5,7 +5,8 @@ from vqflow.figures.style import save
 from vqflow.stages.job import read_values, start_job
 
 start_job(snakemake.log[0])
-metrics = pd.read_csv(snakemake.input.metrics)
-metrics = metrics[metrics.dataset.isin(read_values(snakemake))]
-figure = fid_curves.draw(metrics, snakemake.wildcards.metric)
+tables = [pd.read_csv(path) for path in (snakemake.input.metrics, snakemake.input.runs)]
+datasets = read_values(snakemake)
+metrics, runs = (table[table.dataset.isin(datasets)] for table in tables)
+figure = fid_curves.draw(metrics, runs, snakemake.wildcards.metric)
 save(figure, snakemake.output.png, snakemake.output.pdf)

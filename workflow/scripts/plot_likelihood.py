@@ -5,6 +5,7 @@ from vqflow.figures.style import save
 from vqflow.stages.job import read_values, start_job
 
 start_job(snakemake.log[0])
-metrics = pd.read_csv(snakemake.input.metrics)
-metrics = metrics[metrics.dataset.isin(read_values(snakemake))]
-save(likelihood.draw(metrics), snakemake.output.png, snakemake.output.pdf)
+tables = [pd.read_csv(path) for path in (snakemake.input.metrics, snakemake.input.runs)]
+datasets = read_values(snakemake)
+metrics, runs = (table[table.dataset.isin(datasets)] for table in tables)
+save(likelihood.draw(metrics, runs), snakemake.output.png, snakemake.output.pdf)

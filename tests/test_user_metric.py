@@ -1,0 +1,77 @@
+"""A metric of the user's, as the README prints it: one file, one block, all tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from small import score, train
+
+from vqflow.config.entries import Component
+from vqflow.stages.report import make_tables
+
+VARIANTS = ["realnvp", "kmeans-realnvp"]
+SEEDS = [0, 1]
+
+
+def printed(language: str) -> str:
+    """Gives the first block of the README's section on metrics in a language."""
+    section = (ROOT / "README.md").read_text().partition("### A metric\n")[2]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.S)[0]
+
+
+def test_a_loss_of_15_lines_is_in_all_tables_the_right_way_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = printed("python")
+    assert len([line for line in code.splitlines() if line]) <= 15
+    (tmp_path / "my_things.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    metrics = [
+        Component.model_validate({"name": name, **entry})
+        for name, entry in yaml.safe_load(printed("yaml"))["metrics"].items()
+    ]
+    cells, tables = [], []
+    files: dict[str, list[str]] = {"flows": [], "statuses": [], "atlases": []}
+    for variant in VARIANTS:
+        runs = {}
+        for seed in SEEDS:
+            folder = tmp_path / variant / str(seed)
+            runs[seed] = train(folder, variant, seed=seed)
+            cells.append({"dataset": "helix", "variant": variant, "flow": "realnvp", "seed": seed})
+            files["flows"].append(str(runs[seed]["provenance"]))
+            files["statuses"].append(str(runs[seed]["status"]))
+            files["atlases"].append(str(folder / "atlas.json"))
+        tables.append(str(score(tmp_path / variant / "0", variant, runs, *metrics)))
+    names = {"summary": "csv", "metrics": "csv", "runtime": "csv", "markdown": "md", "latex": "tex"}
+    outputs = {name: tmp_path / f"{name}.{suffix}" for name, suffix in names.items()}
+    outputs |= {name: tmp_path / f"{name}.json" for name in ("provenance", "config")}
+    baselines = {"kmeans-realnvp": "realnvp"}
+    make_tables(
+        {"run": "mine"},
+        ["helix"],
+        VARIANTS,
+        baselines,
+        cells,
+        tables,
+        **files,
+        outputs=outputs,
+    )
+    table = pd.read_csv(outputs["metrics"])
+    assert table["variant"].tolist() == ["realnvp"] * 2 + ["kmeans-realnvp"] * 2
+    assert set(table["metric"]) == {"missed"} and set(table["better"]) == {"lower"}
+    base, ours = (table.loc[table["variant"] == name, "value"].to_numpy() for name in VARIANTS)
+    summary = pd.read_csv(outputs["summary"]).set_index("variant")
+    gain = (base - ours).mean()
+    assert summary.loc["kmeans-realnvp", "gain_mean"] == pytest.approx(gain, rel=1e-12)
+    low = summary.loc["kmeans-realnvp", "gain_low"]
+    assert summary.loc["kmeans-realnvp", "win"] == (low > 0)
+    markdown = outputs["markdown"].read_text()
+    title = "**Distance to the nearest sample (test split; lower is better; mean ± 95 % confidence"
+    assert f"{title} of 2 seeds" in markdown
+    assert f"| kmeans-realnvp vs realnvp | {gain:+.2f} [".replace("-0", "−0") in markdown
+    assert "Distance to the nearest sample (test split; lower" in outputs["latex"].read_text()
