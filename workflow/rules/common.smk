@@ -5,7 +5,7 @@ import sys
 
 from vqflow.config.components import ConfigError
 from vqflow.config.values import STAGE_VERSIONS, canonical, dump
-from vqflow.config.parsing import parse_config
+from vqflow.config.parsing import parse_config, refuse_repeated_keys
 from vqflow.config.setting import Scoring
 from vqflow.config.entries import FIGURES
 from vqflow.source import class_attributes
@@ -15,6 +15,7 @@ if "benchmarks" not in config:
         "no run is chosen: add --configfile config/demo.yaml, or another run's"
     )
 try:
+    refuse_repeated_keys(workflow.configfiles)
     CONFIG = parse_config(config)
 except ConfigError as error:
     raise WorkflowError(f"mistakes in the configuration:\n{error}")
