@@ -7,7 +7,6 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/figure_cells.smk"
 
 
 report: "workflow/report/workflow.rst"

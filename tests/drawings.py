@@ -11,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from vqflow.figures import atlas, fid_curves, likelihood, sample_grid, toy_gallery, training_curves
+from vqflow.figures import (
+    atlas,
+    likelihood,
+    metric_curves,
+    sample_grid,
+    toy_gallery,
+    training_curves,
+)
 from vqflow.stages.report import RUN_COLUMNS
 from vqflow.tables.summary import METRIC_COLUMNS
 
@@ -130,7 +137,7 @@ def likelihood_table() -> pd.DataFrame:
 
 
 def draw_curves(table: pd.DataFrame, metric: str = "fid_classifier") -> Figure:
-    return fid_curves.draw(table, runs_of(table), metric)
+    return metric_curves.draw(table, runs_of(table), metric)
 
 
 def draw_likelihood(table: pd.DataFrame) -> Figure:

@@ -17,6 +17,7 @@ from drawings import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from mpl_toolkits.mplot3d import proj3d
 from scipy import stats
 
 from vqflow.figures import (
@@ -144,3 +145,35 @@ def test_mosaic_puts_images_in_reading_order(channels: int) -> None:
     assert canvas[:4, 5:].min() == 1
     assert canvas[5:, 5:].max() == 0
     assert canvas[4].min() == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_colour_bar_stands_beside_the_clouds(count: int) -> None:
+    cube = np.random.default_rng(0).uniform(-1, 1, (2000, 3))
+    figure = toy_gallery.draw({"Data": {f"set{number}": cube for number in range(count)}})
+    figure.canvas.draw()
+    *clouds, bar = figure.axes
+    for panel in clouds:
+        x, y, _ = proj3d.proj_transform(*cube.T, panel.get_proj())
+        pixels = panel.transData.transform(np.stack([x, y], axis=1))
+        assert pixels[:, 0].max() < bar.get_window_extent().x0
+
+
+def test_one_seed_has_no_interval() -> None:
+    table = likelihood_table()
+    figure = draw_likelihood(table[table["seed"] == 0])
+    assert "the one seed" in texts(figure)
+    assert not [text for text in texts(figure) if "95 %" in text]
+
+
+def test_likelihoods_have_the_order_of_the_table() -> None:
+    figure = draw_likelihood(likelihood_table().iloc[::-1])
+    names = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    assert names == ["VQ-RealNVP", "VQ-MAF", "RealNVP", "MAF"]
+
+
+def test_dashed_curves_lie_on_solid_ones() -> None:
+    lines = training_curves.draw(history()).axes[0].get_lines()
+    dashed = [line.get_zorder() for line in lines if line.get_linestyle() != "-"]
+    solid = [line.get_zorder() for line in lines if line.get_linestyle() == "-"]
+    assert min(dashed) > max(solid)

@@ -27,7 +27,7 @@ def test_one_hue_per_family_base_lighter_and_dashed() -> None:
         columns=["variant", "flow", "atlas"],
     )
     strokes = style.strokes(table)
-    assert list(strokes) == ["realnvp", "vq-realnvp", "kmeans-realnvp", "alpha", "zeta", "vq-zeta"]
+    assert list(strokes) == ["vq-realnvp", "kmeans-realnvp", "realnvp", "vq-zeta", "zeta", "alpha"]
     for family in ("realnvp", "zeta"):
         base, full = strokes[family], strokes[f"vq-{family}"]
         assert base.colour == style.lighter(full.colour)

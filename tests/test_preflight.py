@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import CATALOGUE
+from matplotlib.figure import Figure
 from small import metric, setting
 from test_stages import PLANES
 from zuko.transforms import MonotonicAffineTransform
 
 from vqflow.config.components import ConfigError
+from vqflow.config.figures import Statement
 from vqflow.config.values import dump
 from vqflow.datasets.base import Data, Dataset
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.metrics.base import Metric, Quantity, Score
+from vqflow.source import class_attributes
 from vqflow.stages.evaluate import build_metric
 from vqflow.stages.preflight import check
 
@@ -256,14 +262,83 @@ def test_preflight_refuses_rows_of_one_name(entries: Any, message: str | None) -
 @pytest.mark.parametrize(
     ("metrics", "figures", "message"),
     [
-        (["kde_log_likelihood"], {}, "metrics.kde_log_likelihood.samples: 2500 are needed.* 60"),
-        ([], {"sample_grid": ["helix"]}, "figures: 'sample_grid' draws image data.*helix"),
+        (["kde_log_likelihood"], [], "metrics.kde_log_likelihood.samples: 2500 are needed.* 60"),
+        ([], ["sample_grid"], "^figures.sample_grid: draws image data, but datasets.helix is vec"),
     ],
 )
 def test_preflight_finds_what_would_fail_after_training(
-    metrics: list[str], figures: dict[str, list[str]], message: str
+    metrics: list[str], figures: list[str], message: str
 ) -> None:
     entries = [dump(metric(name)) for name in metrics]
     chosen = dump(setting("realnvp"))
+    asked = {name: asked_figure(CATALOGUE["figures"][name], name) for name in figures}
     with pytest.raises(ConfigError, match=message):
-        check({"settings": [chosen], "metrics": {"helix": entries}, "figures": figures})
+        check({"settings": [chosen], "metrics": {"helix": entries}, "figures": asked})
+
+
+def asked_figure(entry: dict[str, Any], name: str = "mine") -> dict[str, Any]:
+    """Gives what the workflow tells the preflight of a figure of helix."""
+    stated = class_attributes(entry["class"])
+    fields = [field.name for field in dataclasses.fields(Statement)]
+    read = json.loads(json.dumps({field: stated[field] for field in fields}))
+    return {"entry": {**entry, "name": name}, "stated": read, "datasets": ["helix"]}
+
+
+SOURCE = "metrics"
+
+
+class Computed(RunFigure):
+    """States what it reads, but not as a literal."""
+
+    reads = (SOURCE,)
+
+    def draw(self, inputs: Inputs) -> Figure:
+        raise AssertionError("the preflight draws nothing")
+
+
+class Flat(Computed):
+    reads = ("data",)
+    features = 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"class": "vqflow.figures.DensitySlice", "depth": 10.0}, None),
+        ({"class": "vqflow.figures.ToyGallery"}, None),
+        ({"class": "vqflow.figures.DensitySlice", "deepth": 10}, "DensitySlice refuses its arg"),
+        ({"class": "vqflow.figures.DensitySlice", "depth": -1}, "depth -1; allowed: .* above 0"),
+        ({"class": "vqflow.figures.Likelihood", "metrics": "x"}, "Likelihood refuses its argum"),
+        (
+            {"class": "test_preflight.Computed"},
+            r"Computed.reads is \('metrics',\), but its source reads as \[\]; state it in the body",
+        ),
+        ({"class": "test_preflight.Flat"}, "draws data of 2 dimensions, but datasets.helix has 3"),
+    ],
+    ids=str,
+)
+def test_preflight_builds_figures_and_checks_what_they_state(
+    entry: dict[str, Any], message: str | None
+) -> None:
+    chosen = dump(setting("realnvp"))
+    asked = {"settings": [chosen], "metrics": {}, "figures": {"mine": asked_figure(entry)}}
+    if message is None:
+        assert "figures.mine" in check(asked)
+        return
+    with pytest.raises(ConfigError, match=f"^figures.mine: .*{message}") as caught:
+        check(asked)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("vqflow.figures.Nothing", "figures.mine.class: no 'Nothing' in module"),
+        ("test_preflight.Vectors", "figures.mine.class: 'test_preflight.Vectors' is not a vqflow"),
+    ],
+)
+def test_preflight_refuses_what_is_no_figure(path: str, message: str) -> None:
+    chosen = dump(setting("realnvp"))
+    figure = {"entry": {"name": "mine", "class": path}, "stated": {}, "datasets": ["helix"]}
+    with pytest.raises(ConfigError, match=message):
+        check({"settings": [chosen], "metrics": {}, "figures": {"mine": figure}})

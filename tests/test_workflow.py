@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from conftest import ROOT, RUNS
 
+KINDS = ("python", "yaml")
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 
 TINY = {
@@ -25,12 +27,13 @@ TINY = {
     "sampling": {"default": {"samples": 50, "confinement_samples": 10}},
     "atlases": {"kmeans32": {"charts": 4, "min_charts": 2, "epsilon": 0.5}},
     "metrics": {"kde_log_likelihood": {"samples": 50}},
+    "figures": {"density_slice": {"points": 400}},
     "benchmarks": {
         "toys": {
             "datasets": ["helix"],
             "variants": ["realnvp", "kmeans-realnvp"],
             "metrics": ["log_likelihood", "charts"],
-            "figures": ["toy_gallery", "atlas", "likelihood", "training_curves"],
+            "figures": ["toy_gallery", "atlas", "likelihood", "training_curves", "density_slice"],
         }
     },
 }
@@ -85,7 +88,10 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     assert table["value"].notna().all()
     for name in ("runtime.csv", "summary.csv", "summary.md", "summary.tex"):
         assert (results / "tables" / name).stat().st_size > 0
-    for name in ("toy_gallery-realnvp", "atlas-kmeans-realnvp", "likelihood", "training_curves"):
+    figures = {"toy_gallery-realnvp", "atlas-kmeans-realnvp", "likelihood", "training_curves"}
+    figures |= {"density_slice-helix-realnvp"}
+    assert {path.stem for path in (results / "figures").iterdir()} == figures
+    for name in figures:
         for suffix in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 5000
     assert (results / "logs/flows/helix/realnvp/seed0.log").read_text().count("epoch=") == 2
@@ -190,8 +196,16 @@ def test_figures_show_what_their_benchmarks_hold(project: Path) -> None:
     }
     (project / "two.yaml").write_text(yaml.safe_dump(config))
     jobs = planned(project, "--configfile", "two.yaml")
-    assert jobs["plot_atlas"] == jobs["plot_toy_gallery"] == 1
+    assert jobs["plot"] == 5
     assert jobs["train_flow"] == 6
+
+
+def test_a_changed_figure_is_drawn_again_alone(project: Path) -> None:
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["figures"]["density_slice"]["points"] = 500
+    (project / "redrawn.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "redrawn.yaml")
+    assert jobs == {"all": 1, "make_tables": 1, "plot": 1}
 
 
 def test_the_cluster_profile_plans(project: Path) -> None:
@@ -246,3 +260,26 @@ def test_a_failed_job_is_made_good_by_running_again(project: Path) -> None:
 def test_the_report_is_made(project: Path) -> None:
     run(project, "--configfile", "tiny.yaml", "--report", "report.zip")
     assert (project / "report.zip").stat().st_size > 10_000
+
+
+def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None:
+    """The README's, as printed: at most 15 lines, drawn without training anything again."""
+    section = (ROOT / "README.md").read_text().partition("### A figure\n")[2]
+    source, entry = (re.search(rf"```{kind}\n(.*?)```", section, re.S) for kind in KINDS)
+    assert source and entry
+    assert len([line for line in source[1].splitlines() if line.strip()]) <= 15
+    (project / "my_things.py").write_text(source[1])
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config["figures"] |= yaml.safe_load(entry[1])["figures"]
+    config["benchmarks"]["toys"]["figures"].append("strays")
+    (project / "strays.yaml").write_text(yaml.safe_dump(config))
+    assert planned(project, "--configfile", "strays.yaml")["plot"] == 1
+    run(project, "--configfile", "strays.yaml")
+    figures = project / "results" / "tiny" / "figures"
+    for suffix in ("png", "pdf"):
+        assert (figures / f"strays-helix.{suffix}").stat().st_size > 5000
+    run(project, "--configfile", "strays.yaml", "--report", "strays.zip")
+    with zipfile.ZipFile(project / "strays.zip") as report:
+        pages = "".join(report.read(name).decode(errors="ignore") for name in report.namelist())
+    assert "How far samples lie from the nearest point of the test split." in pages
+    assert "samples of the model are coloured by the chart" in pages

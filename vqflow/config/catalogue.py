@@ -17,7 +17,6 @@ from vqflow.config.entries import (
     Component,
     DatasetEntry,
     Entry,
-    FigureName,
     Name,
     Sampling,
     Strict,
@@ -37,6 +36,7 @@ SECTIONS = (
     "sampling",
     "variants",
     "metrics",
+    "figures",
     "benchmarks",
 )
 """The dictionaries of entries, whose keys are the entries' names."""
@@ -64,6 +64,7 @@ class Config(Strict):
     variants: dict[Name, Variant]
     sampling: dict[Name, Sampling]
     metrics: dict[Name, Component]
+    figures: dict[Name, Component] = Field(default_factory=dict)
     benchmarks: dict[Name, Benchmark] = Field(min_length=1)
 
     @model_validator(mode="before")
@@ -95,7 +96,12 @@ class Config(Strict):
             if atlas.choice is not None:
                 place = f"atlases.{name}.choice.embedding"
                 self._check(place, "embedding", atlas.choice.embedding, self.embeddings)
-        kinds = {"datasets": "dataset", "variants": "variant", "metrics": "metric"}
+        kinds = {
+            "datasets": "dataset",
+            "variants": "variant",
+            "metrics": "metric",
+            "figures": "figure",
+        }
         for name, benchmark in self.benchmarks.items():
             place = f"benchmarks.{name}"
             self._check(f"{place}.sampling", "sampling", benchmark.sampling, self.sampling)
@@ -183,7 +189,7 @@ class Config(Strict):
             for metric in benchmark.metrics
         )
 
-    def figure_settings(self, figure: FigureName) -> list[tuple[str, str]]:
+    def figure_settings(self, figure: str) -> list[tuple[str, str]]:
         """Gives the (data set, variant) pairs of the benchmarks that ask for a figure."""
         return _unique(
             (dataset, variant)
@@ -193,7 +199,7 @@ class Config(Strict):
             for variant in benchmark.variants
         )
 
-    def figure_datasets(self, figure: FigureName) -> list[str]:
+    def figure_datasets(self, figure: str) -> list[str]:
         """Gives the data sets that a figure shows; none where no benchmark asks for it."""
         return _unique(dataset for dataset, _ in self.figure_settings(figure))
 
@@ -215,6 +221,7 @@ class Config(Strict):
             "sampling": [setting.sampling.name for setting in settings],
             "variants": self._with_baselines(setting.variant for setting in settings),
             "metrics": [name for bench in self.benchmarks.values() for name in bench.metrics],
+            "figures": [name for bench in self.benchmarks.values() for name in bench.figures],
             "benchmarks": list(self.benchmarks),
         }
         named_only = self._named_by_variants(names["variants"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -10,11 +10,6 @@ from pydantic.json_schema import SkipJsonSchema
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 Device = Literal["cpu", "cuda"]
-
-FigureName = Literal[
-    "toy_gallery", "atlas", "fid_curves", "likelihood", "training_curves", "sample_grid"
-]
-FIGURES: tuple[FigureName, ...] = get_args(FigureName)
 
 
 class Strict(BaseModel):
@@ -184,7 +179,7 @@ class Benchmark(Entry):
     datasets: list[Name] = Field(min_length=1)
     variants: list[Name] = Field(min_length=1)
     metrics: list[Name] = Field(min_length=1)
-    figures: list[FigureName] = Field(default_factory=list)
+    figures: list[Name] = Field(default_factory=list)
     sampling: Name = Field("default", description="What is drawn from the final models.")
     substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
         default_factory=dict,

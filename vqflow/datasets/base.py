@@ -131,6 +131,14 @@ class Dataset(ABC):
     shape: tuple[int, ...] | None = None
     """The shape of a point, where it is known without reading: models are checked against it."""
 
+    def log_density(self, x: Array) -> Array | None:
+        """Gives the exact log-density (N,), in nats, of points x (N, D).
+
+        Returns:
+            ``None`` where it is not known.
+        """
+        return None
+
     @abstractmethod
     def load(self, name: str, data_root: Path) -> Data:
         """Makes or reads the splits; always the same ones for the same arguments.

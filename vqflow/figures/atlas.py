@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
     FLAT,
     Points,
@@ -71,6 +72,39 @@ class AtlasPanel:
                 )
 
 
+class ChartAtlas(RunFigure):
+    """The charts of each data set: data by nearest chart, and samples by their chart."""
+
+    reads = ("data", "charts", "samples", "metrics")
+    per = ("variant",)
+    only_compared = True
+    caption = """
+The atlas of each data set under one variant, for the first seed. Data are coloured by their
+nearest chart, with the chart centres marked; samples of the model are coloured by the chart that
+they were drawn from. A chart's samples should lie where its data lie; the *leak* is the share
+that does not. Data of more than three dimensions are projected on their two first principal axes.
+"""
+
+    def draw(self, inputs: Inputs) -> Figure:
+        """Draws the training split and the samples of each data set."""
+        metrics = inputs.metrics
+        rows = (metrics["metric"] == "leak") & (metrics["seed"] == inputs.seed)
+        leaks = metrics[rows].set_index("dataset")["value"]
+        panels = {}
+        for cell in inputs.cells:
+            points: Any = inputs.data[cell.dataset].points["train"]
+            charts, samples = inputs.charts[cell], inputs.samples[cell]
+            panels[cell.dataset] = AtlasPanel(
+                points=points,
+                charts=charts["nearest"],
+                centres=charts["centres"],
+                samples=samples.get("final", points[:0]),
+                sample_charts=samples.get("final_charts", charts["nearest"][:0]),
+                leak=leaks.get(cell.dataset),
+            )
+        return draw(panels)
+
+
 @theme()
 def draw(panels: dict[str, AtlasPanel]) -> Figure:
     """Draws, per data set, the data by nearest chart and the samples by their chart.
@@ -116,7 +150,7 @@ def draw(panels: dict[str, AtlasPanel]) -> Figure:
             _name_row(left, "Data")
             _name_row(right, "Samples")
     centre = Line2D([], [], label="chart centre", linestyle="none", **_CENTRE, markersize=5)
-    figure.legend(handles=[centre], loc="outside lower center")
+    figure.legend(handles=[centre], loc="outside lower center", fontsize=7, handletextpad=0)
     return figure
 
 

@@ -8,12 +8,33 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import no_data, panel_grid
 from vqflow.figures.style import label, theme
 
 Pixels = NDArray[np.uint8]
 
 _SIDE = 10
+
+
+class SampleGrid(RunFigure):
+    """Images of one data set beside the samples of each variant."""
+
+    kinds = ("image",)
+    reads = ("data", "samples")
+    per = ("dataset", "family")
+    caption = """
+Images of the data and of each model, for the first seed: the first ones in each case, not selected.
+"""
+
+    def draw(self, inputs: Inputs) -> Figure:
+        """Draws the test split, and beside it the samples of each variant."""
+        (data,) = inputs.data.values()
+        images: dict[str, Any] = {"Data": data.points["test"]}
+        for cell in inputs.cells:
+            images[label(cell.variant)] = inputs.samples[cell].get("final", images["Data"][:0])
+        blocks = {name: pixels.reshape(-1, *data.spec.shape) for name, pixels in images.items()}
+        return draw(blocks, levels=data.spec.levels or 2, title=data.spec.name)
 
 
 @theme()

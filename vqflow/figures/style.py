@@ -144,24 +144,23 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
         table: Rows with the columns ``variant``, ``flow`` and ``atlas``.
 
     Returns:
-        A stroke per variant, in the order of legends: by family, base first.
+        A stroke per variant, in the order of the table.
     """
     rows = table[["variant", "flow", "atlas"]].dropna().drop_duplicates("variant")
     variants = [
         (
+            row["variant"] not in (row["flow"], f"vq-{row['flow']}"),
             _family(row["flow"]),
             row["atlas"] != SINGLE_CHART,
-            row["variant"] not in (row["flow"], f"vq-{row['flow']}"),
             row["variant"],
         )
         for row in rows.to_dict("records")
         if row["variant"] and row["flow"]
     ]
-    hues = _hues({family for family, *_ in variants})
-    order = list(hues)
+    hues = _hues({family for _, family, *_ in variants})
     seen: dict[tuple[str, bool], int] = {}
     result = {}
-    for family, vq, _, variant in sorted(variants, key=lambda v: (order.index(v[0]), *v[1:])):
+    for _, family, vq, variant in sorted(variants, key=lambda v: v[0]):
         turn = seen[family, vq] = seen.get((family, vq), -1) + 1
         result[variant] = Stroke(
             family=family,
@@ -170,7 +169,7 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
             marker=_MARKERS[(2 * turn + vq) % len(_MARKERS)],
             base=not vq,
         )
-    return result
+    return {variant: result[variant] for *_, variant in variants}
 
 
 def _family(flow: str) -> str:

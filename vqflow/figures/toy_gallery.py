@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from sklearn.neighbors import NearestNeighbors
 
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
     FLAT,
     Points,
@@ -30,6 +31,32 @@ _COLOURS = ListedColormap(sns.color_palette("viridis", 256)[:236])
 _ROBUST = (3, 97)
 _LONGEST_LINE = 12
 _LAYOUT = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
+
+
+class ToyGallery(RunFigure):
+    """Data and samples of three-dimensional sets: a column per data set, a row per variant."""
+
+    kinds = ("vector",)
+    features = 3
+    reads = ("data", "samples")
+    per = ("family",)
+    caption = """
+The data and what each model samples (after figure 4 of the paper), for the first seed.
+Points are coloured by the logarithm of their local density (distance to the twelfth neighbour),
+on one scale per column; dark points lie where the model puts little mass, which for a flow that
+cannot tear space is between the pieces of the data. At most 2,500 points are drawn per panel,
+and the share of samples beyond the limits of the column is written where there is any.
+"""
+
+    def draw(self, inputs: Inputs) -> Figure:
+        """Draws the test split, and below it the samples of each variant."""
+        rows: dict[str, dict[str, Any]] = {
+            "Data": {name: data.points["test"] for name, data in inputs.data.items()}
+        }
+        for cell in inputs.cells:
+            points = inputs.samples[cell].get("final", np.empty((0, 3)))
+            rows.setdefault(label(cell.variant), {})[cell.dataset] = points
+        return draw(rows)
 
 
 @theme()
@@ -150,7 +177,7 @@ def _colour_bar(figure: Figure, panels: Any) -> None:
         ax=panels,
         shrink=0.5,
         aspect=30,
-        pad=0.01,
+        pad=0.01 if panels.shape[1] > 2 else 0.2 / panels.shape[1],  # clouds outgrow their panel
         label="log local density (one scale per column)",
     )
     bar.set_ticks([0, 1], labels=["low", "high"])

@@ -8,10 +8,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import legend, no_data, note, panel_grid
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 
 _LOSSES = {"train_loss": ("training", 0.6), "validation_loss": ("validation", 1.5)}
+
+
+class TrainingCurves(RunFigure):
+    """Training and validation loss by epoch: a panel per data set."""
+
+    reads = ("history",)
+    caption = """
+Negative log-likelihood in nats across training: means over the seeds of the validation (thick)
+and training (thin) loss; bands span the validation losses of all seeds. Plain flows are dashed
+and lighter, their VQ variants solid. The vertical limits leave out the first, steep epochs; how
+many points of the curves lie above is written in the panel.
+"""
+
+    def draw(self, inputs: Inputs) -> Figure:
+        """Draws the losses of all seeds."""
+        return draw(inputs.history)
 
 
 @theme()
@@ -57,7 +74,14 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
         for column, (_, width) in _LOSSES.items():
             mean = own[column].mean().dropna()
             drawn.append(mean.to_numpy())
-            panel.plot(mean.index, mean, color=style.colour, linestyle=style.dash, linewidth=width)
+            panel.plot(
+                mean.index,
+                mean,
+                color=style.colour,
+                linestyle=style.dash,
+                linewidth=width,
+                zorder=2.1 if style.dash == "solid" else 2.2,  # a dashed line hides no solid one
+            )
         band = own["validation_loss"].agg(["min", "max"]).dropna()
         panel.fill_between(
             band.index, band["min"], band["max"], color=style.colour, alpha=0.2, linewidth=0
@@ -66,7 +90,8 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
     panel.set_ylim(low, high)
     above = sum(int((values > high).sum()) for values in drawn)
     if above:
-        note(panel, f"{above} {'value' if above == 1 else 'values'} above")
+        points = "point of the curves lies" if above == 1 else "points of the curves lie"
+        note(panel, f"{above} {points} above")
 
 
 def robust_limits(values: np.ndarray) -> tuple[float, float]:

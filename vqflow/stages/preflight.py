@@ -17,12 +17,12 @@ from vqflow.config.entries import Component, DatasetEntry
 from vqflow.config.setting import Setting
 from vqflow.config.values import load
 from vqflow.datasets.base import Dataset, DataSpec
+from vqflow.figures.base import RunFigure
 from vqflow.metrics.base import Metric
 from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.vqflow import VQFlow
 from vqflow.stages.evaluate import build_metric
 
-_FIGURE_KINDS = {"toy_gallery": "vector", "sample_grid": "image", "fid_curves": "image"}
 _CODES = 3
 
 
@@ -31,7 +31,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
 
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
-            entries; ``figures``: figure -> data sets.
+            entries; ``figures``: figure -> its ``entry``, what was read that its class states
+            (``stated``), and its ``datasets``.
 
     Returns:
         The names of what was built.
@@ -61,9 +62,11 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             if metric is not None:
                 metrics[entry.name] = metric
     attempts.run("metrics: names of rows", partial(_rows, metrics))
-    for figure, names in selection["figures"].items():
-        kinds = {name: datasets[name].kind for name in names if name in datasets}
-        attempts.run(f"figures.{figure}", partial(_figure, figure, kinds))
+    for figure, asked in selection["figures"].items():
+        shown = {name: datasets[name] for name in asked["datasets"] if name in datasets}
+        entry = load(Component, asked["entry"])
+        drawn = partial(_figure, entry, asked["stated"], shown)
+        attempts.run(f"figures.{figure}", drawn)
     if attempts.mistakes:
         raise ConfigError("\n".join(attempts.mistakes))
     return attempts.done
@@ -165,12 +168,27 @@ def _rows(metrics: Mapping[str, Metric]) -> None:
                 )
 
 
-def _figure(figure: str, kinds: Mapping[str, str]) -> None:
-    wanted = _FIGURE_KINDS.get(figure)
-    for dataset, kind in kinds.items():
-        if wanted not in (None, kind):
+def _figure(entry: Component, stated: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> None:
+    place, path = f"figures.{entry.name}", entry.class_
+    figure = build_entry(entry, "figures", RunFigure)
+    for attribute, read in stated.items():
+        given = getattr(figure, attribute)
+        if given != (tuple(read) if isinstance(read, list) else read):
             raise ConfigError(
-                f"figures: '{figure}' draws {wanted} data, but datasets.{dataset} is {kind} data"
+                f"{place}: {path}.{attribute} is {given!r}, but its source reads as {read!r}; "
+                "state it in the body of the class as a literal"
+            )
+    for name, dataset in datasets.items():
+        if dataset.kind not in figure.kinds:
+            raise ConfigError(
+                f"{place}: draws {' and '.join(figure.kinds)} data, "
+                f"but datasets.{name} is {dataset.kind} data"
+            )
+        features = None if dataset.shape is None else math.prod(dataset.shape)
+        if None not in (figure.features, features) and figure.features != features:
+            raise ConfigError(
+                f"{place}: draws data of {figure.features} dimensions, "
+                f"but datasets.{name} has {features}"
             )
 
 

@@ -2,21 +2,24 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 
 from vqflow.config.components import ConfigError
 from vqflow.config.values import STAGE_VERSIONS, canonical, dump
 from vqflow.config.parsing import parse_config, refuse_repeated_keys
 from vqflow.config.setting import Scoring
-from vqflow.config.entries import FIGURES
-from vqflow.source import class_attributes
+from vqflow.config.figures import across_training, plan_figures, stated_figures
 
 if "benchmarks" not in config:
     raise WorkflowError(
         "no run is chosen: add --configfile config/demo.yaml, or another run's"
     )
+FOLDERS = [workflow.basedir, *sys.path]
 try:
     refuse_repeated_keys(workflow.configfiles)
     CONFIG = parse_config(config)
+    STATED = stated_figures(CONFIG, FOLDERS)
+    DRAWINGS = plan_figures(CONFIG, STATED, across_training(CONFIG, FOLDERS))
 except ConfigError as error:
     raise WorkflowError(f"mistakes in the configuration:\n{error}")
 
@@ -34,9 +37,8 @@ def one_of(names):
 wildcard_constraints:
     dataset=one_of(CONFIG.selected_datasets()),
     variant=one_of(CONFIG.selected_variants()),
-    family=one_of(CONFIG.families()),
     atlas=one_of(sorted({atlas for _, atlas in ATLASES})),
-    metric=one_of(CONFIG.metrics),
+    figure=one_of(DRAWINGS),
     seed=r"\d+",
 
 
@@ -71,7 +73,14 @@ def preflight():
             dataset: metric_values(CONFIG.selected_metrics(dataset))
             for dataset in CONFIG.selected_datasets()
         },
-        "figures": {name: CONFIG.figure_datasets(name) for name in FIGURES},
+        "figures": {
+            name: {
+                "entry": dump(CONFIG.figures[name]),
+                "stated": asdict(stated),
+                "datasets": CONFIG.figure_datasets(name),
+            }
+            for name, stated in STATED.items()
+        },
     }
     command = [sys.executable, "-m", "vqflow.stages.preflight"]
     paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
@@ -231,3 +240,36 @@ def table_atlases():
         for (dataset, _), setting in SETTINGS.items()
         for seed in CONFIG.seeds
     ]
+
+
+# What figures read, by the names of vqflow.figures.RunFigure.reads; runs are read from three.
+FIGURE_FILES = {
+    "data": f"{RUN}/data/{{dataset}}.npz",
+    "samples": flow_file("{dataset}", "{variant}", "{seed}", "samples.npz"),
+    "charts": atlas_file("{dataset}", "{atlas}", "{seed}", "charts.npz"),
+    "metrics": f"{RUN}/metrics/{{dataset}}/{{variant}}.csv",
+    "history": flow_file("{dataset}", "{variant}", "{seed}", "history.csv"),
+    "flows": flow_file("{dataset}", "{variant}", "{seed}", "provenance.json"),
+    "statuses": flow_file("{dataset}", "{variant}", "{seed}", "status.json"),
+    "atlases": atlas_file("{dataset}", "{atlas}", "{seed}", "provenance.json"),
+    "model": flow_file("{dataset}", "{variant}", "{seed}", "model.pt"),
+}
+
+
+def figure_files():
+    """Every figure that the selected benchmarks ask for, as PNG and PDF."""
+    return expand(
+        f"{RUN}/figures/{{name}}.{{suffix}}", name=DRAWINGS, suffix=["png", "pdf"]
+    )
+
+
+def figure_inputs(wildcards):
+    return DRAWINGS[wildcards.figure].files(FIGURE_FILES)
+
+
+def figure_params(wildcards):
+    return stage("report", dump(DRAWINGS[wildcards.figure]))
+
+
+def figure_caption(wildcards):
+    return STATED[DRAWINGS[wildcards.figure].entry.name].caption

@@ -35,170 +35,30 @@ rule make_tables:
         "../scripts/make_tables.py"
 
 
-rule plot_toy_gallery:
+rule plot:
+    """Draws one figure; which there are and what they read: vqflow/config/figures.py."""
     input:
-        data=figure_data("toy_gallery"),
-        samples=gallery_samples,
+        unpack(figure_inputs),
     output:
         png=report(
-            f"{RUN}/figures/toy_gallery-{{family}}.png",
-            caption="../report/toy_gallery.rst",
+            f"{RUN}/figures/{{figure}}.png",
+            caption="../report/figure.rst",
             category="Figures",
         ),
-        pdf=f"{RUN}/figures/toy_gallery-{{family}}.pdf",
+        pdf=f"{RUN}/figures/{{figure}}.pdf",
     log:
-        f"{LOGS}/figures/toy_gallery-{{family}}.log",
+        f"{LOGS}/figures/{{figure}}.log",
     benchmark:
-        f"{BENCHMARKS}/figures/toy_gallery-{{family}}.tsv"
+        f"{BENCHMARKS}/figures/{{figure}}.tsv"
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=4000,
+        runtime=30,
     params:
-        stage=gallery_params,
+        stage=figure_params,
+        caption=figure_caption,
     message:
-        "Plotting the toy gallery of {wildcards.family}"
+        "Plotting {wildcards.figure}"
     script:
-        "../scripts/plot_toy_gallery.py"
-
-
-rule plot_atlas:
-    input:
-        data=figure_data("atlas"),
-        charts=atlas_charts,
-        samples=atlas_samples,
-        metrics=rules.make_tables.output.metrics,
-    output:
-        png=report(
-            f"{RUN}/figures/atlas-{{variant}}.png",
-            caption="../report/atlas.rst",
-            category="Figures",
-        ),
-        pdf=f"{RUN}/figures/atlas-{{variant}}.pdf",
-    log:
-        f"{LOGS}/figures/atlas-{{variant}}.log",
-    benchmark:
-        f"{BENCHMARKS}/figures/atlas-{{variant}}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        stage=atlas_figure_params,
-    message:
-        "Plotting the charts of {wildcards.variant}"
-    script:
-        "../scripts/plot_atlas.py"
-
-
-rule plot_fid_curves:
-    input:
-        metrics=rules.make_tables.output.metrics,
-        runs=rules.make_tables.output.runtime,
-    output:
-        png=report(
-            f"{RUN}/figures/fid_curves-{{metric}}.png",
-            caption="../report/fid_curves.rst",
-            category="Figures",
-        ),
-        pdf=f"{RUN}/figures/fid_curves-{{metric}}.pdf",
-    log:
-        f"{LOGS}/figures/fid_curves-{{metric}}.log",
-    benchmark:
-        f"{BENCHMARKS}/figures/fid_curves-{{metric}}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        stage=stage("report", CONFIG.figure_datasets("fid_curves")),
-    message:
-        "Plotting {wildcards.metric} across training"
-    script:
-        "../scripts/plot_fid_curves.py"
-
-
-rule plot_likelihood:
-    input:
-        metrics=rules.make_tables.output.metrics,
-        runs=rules.make_tables.output.runtime,
-    output:
-        png=report(
-            f"{RUN}/figures/likelihood.png",
-            caption="../report/likelihood.rst",
-            category="Figures",
-        ),
-        pdf=f"{RUN}/figures/likelihood.pdf",
-    log:
-        f"{LOGS}/figures/likelihood.log",
-    benchmark:
-        f"{BENCHMARKS}/figures/likelihood.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        stage=stage("report", CONFIG.figure_datasets("likelihood")),
-    message:
-        "Plotting the likelihood of every data set"
-    script:
-        "../scripts/plot_likelihood.py"
-
-
-rule plot_training_curves:
-    input:
-        histories=training_histories(),
-    output:
-        png=report(
-            f"{RUN}/figures/training_curves.png",
-            caption="../report/training_curves.rst",
-            category="Figures",
-        ),
-        pdf=f"{RUN}/figures/training_curves.pdf",
-    log:
-        f"{LOGS}/figures/training_curves.log",
-    benchmark:
-        f"{BENCHMARKS}/figures/training_curves.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        stage=stage("report", training_keys()),
-    message:
-        "Plotting the training curves"
-    script:
-        "../scripts/plot_training_curves.py"
-
-
-rule plot_sample_grid:
-    input:
-        data=rules.prepare_data.output[0],
-        samples=grid_samples,
-    output:
-        png=report(
-            f"{RUN}/figures/sample_grid-{{dataset}}-{{family}}.png",
-            caption="../report/sample_grid.rst",
-            category="Figures",
-        ),
-        pdf=f"{RUN}/figures/sample_grid-{{dataset}}-{{family}}.pdf",
-    log:
-        f"{LOGS}/figures/sample_grid-{{dataset}}-{{family}}.log",
-    benchmark:
-        f"{BENCHMARKS}/figures/sample_grid-{{dataset}}-{{family}}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        stage=grid_params,
-    message:
-        "Plotting samples of {wildcards.dataset}, {wildcards.family}"
-    script:
-        "../scripts/plot_sample_grid.py"
+        "../scripts/plot.py"

@@ -1,12 +1,15 @@
-"""Fréchet distance of the samples across training (paper, figure 5)."""
+"""A metric of the samples across training (paper, figure 5)."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
     diverged,
     legend,
@@ -23,11 +26,37 @@ from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 _THIN = 0.7
 
 
+class MetricCurves(RunFigure):
+    """A metric that is scored across training, by epoch: a panel per data set and embedding.
+
+    Args:
+        published: The metrics beside which the paper's curves of the Fréchet distance are drawn.
+    """
+
+    reads = ("metrics", "runs")
+    per = ("metric",)
+    caption = """
+A metric of the samples across training (after figure 5 of the paper). Lines are means over the
+seeds, bands are one standard deviation; plain flows are dashed and lighter, their VQ variants
+solid. Values compare only where number of samples, reference split and feature extractor are the
+same; all three are named in the figure. Thin lines, where there are any, are the curves of the
+paper's figure 5 (extractor and number of samples not stated there: compare their course, not
+their height).
+"""
+
+    def __init__(self, published: Collection[str] = ()) -> None:
+        self.published = published
+
+    def draw(self, inputs: Inputs) -> Figure:
+        """Draws the metric that the figure is of."""
+        return draw(inputs.metrics, inputs.runs, inputs.metric, inputs.metric in self.published)
+
+
 @theme()
-def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str) -> Figure:
+def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str, published: bool = True) -> Figure:
     """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
 
-    The paper's curves are drawn thinly beside ours (:mod:`vqflow.figures.published`).
+    The paper's curves can be drawn thinly beside ours (:mod:`vqflow.figures.published`).
     A data set has a panel, or where its variants differ in their embeddings one for each, of
     one scale.
 
@@ -36,6 +65,7 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str) -> Figure:
             split, label, better, ...); rows without an epoch are left out.
         runs: The table of runs (dataset, variant, flow, atlas, embedding, seed, status, ...).
         metric: Name of a metric, such as ``"fid_classifier"``.
+        published: Whether the paper's curves of the Fréchet distance are drawn.
 
     Raises:
         ValueError: If there are no runs. A data set without the metric (its extractor's
@@ -62,7 +92,7 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str) -> Figure:
             panel.sharey(first[dataset])
         panel.set_title(_title(_heading(runs, group), shown, metric))
         _draw_panel(panel, shown, styles)
-        drawn += _draw_published(panel, shown, styles)
+        drawn += _draw_published(panel, shown, styles) if published else 0
         _note_diverged(panel, diverged(group, dataset))
         if position % columns == 0:
             panel.set_ylabel(_name(metrics, metric))
@@ -108,7 +138,8 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
                 linewidth=0,
             )
     panel.set_xlim(left=0)
-    panel.set_ylim(bottom=0)
+    if rows["value"].min() >= 0:
+        panel.set_ylim(bottom=0)
     panel.set_xlabel("epoch")
 
 

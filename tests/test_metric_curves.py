@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from drawings import band, draw_curves, fid_table, fid_value, line, runs_of, texts
 
-from vqflow.figures import fid_curves, style
+from vqflow.figures import metric_curves, style
 from vqflow.figures.published import FRECHET_DISTANCE
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -115,12 +115,12 @@ def test_diverged_runs_are_counted_beside_the_curves() -> None:
     table = fid_table()
     runs = runs_of(table, ("vq-maf", 1), ("vq-maf", 2))
     table = table[(table["variant"] != "vq-maf") | (table["seed"] == 0)]
-    figure = fid_curves.draw(table, runs, "fid_classifier")
+    figure = metric_curves.draw(table, runs, "fid_classifier")
     assert "VQ-MAF: 2 diverged" in texts(figure)
 
 
 def test_a_variant_of_which_all_runs_diverged_is_still_named() -> None:
     table = fid_table()
     runs = runs_of(table, *(("vq-maf", seed) for seed in range(3)))
-    figure = fid_curves.draw(table[table["variant"] != "vq-maf"], runs, "fid_classifier")
+    figure = metric_curves.draw(table[table["variant"] != "vq-maf"], runs, "fid_classifier")
     assert {"VQ-MAF", "VQ-MAF: 3 diverged"} <= set(texts(figure))

@@ -1,0 +1,110 @@
+"""Drawing one figure. Imports no torch, but for a figure that reads the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from vqflow.config.components import ConfigError, build_entry
+from vqflow.config.figures import Cell, Drawing, Read
+from vqflow.datasets.base import Data, Dataset
+from vqflow.figures.base import Inputs, RunFigure
+from vqflow.figures.style import save, theme
+from vqflow.stages.machine import Machine
+from vqflow.stages.report import run_table
+from vqflow.tables.summary import gather
+
+Files = Mapping[str, Sequence[str]]
+Keys = list[tuple[Cell, int]]
+
+
+def draw_figure(drawing: Drawing, files: Files, png: str | Path, pdf: str | Path) -> None:
+    """Draws a figure and saves it as PNG and PDF.
+
+    Args:
+        drawing: What to draw.
+        files: What :meth:`vqflow.config.figures.Drawing.files` gave.
+        png: Path of the raster image.
+        pdf: Path of the vector image.
+
+    Raises:
+        ConfigError: If the class gives no figure of Matplotlib.
+    """
+    figure = build_entry(drawing.entry, "figures", RunFigure)
+    with theme():
+        drawn = figure.draw(read_inputs(drawing, files))
+    if not isinstance(drawn, Figure):
+        raise ConfigError(
+            f"figures.{drawing.entry.name}: {drawing.entry.class_}.draw gave a "
+            f"{type(drawn).__name__}, expected a matplotlib.figure.Figure"
+        )
+    save(drawn, png, pdf)
+
+
+def read_inputs(drawing: Drawing, files: Files) -> Inputs:
+    """Reads what a figure states that it reads; models are loaded when it asks for them."""
+    contents: dict[str, Any] = {
+        read: _READERS[read](drawing.keys(read), files) for read in drawing.reads
+    }
+    contents["log_density"] = {
+        entry.name: build_entry(entry, "datasets", Dataset).log_density
+        for entry in drawing.datasets
+    }
+    return Inputs(drawing, contents)
+
+
+def _data(keys: Keys, files: Files) -> dict[str, Data]:
+    paths = {cell.dataset: path for (cell, _), path in zip(keys, files["data"], strict=True)}
+    return {name: Data.load(Path(path)) for name, path in paths.items()}
+
+
+def _arrays(name: Read, keys: Keys, files: Files) -> dict[Cell, Any]:
+    return {cell: np.load(path) for (cell, _), path in zip(keys, files[name], strict=True)}
+
+
+def _metrics(keys: Keys, files: Files) -> pd.DataFrame:
+    return gather(files["metrics"], pd.DataFrame([dict(cell) for cell, _ in keys]))
+
+
+def _history(keys: Keys, files: Files) -> pd.DataFrame:
+    tables = [
+        pd.read_csv(path).assign(**dict(cell), seed=seed)
+        for (cell, seed), path in zip(keys, files["history"], strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _runs(keys: Keys, files: Files) -> pd.DataFrame:
+    cells = [{**dict(cell), "seed": seed} for cell, seed in keys]
+    return run_table(cells, files["flows"], files["statuses"], files["atlases"])
+
+
+def _models(keys: Keys, files: Files) -> dict[Cell, Callable[[], Any]]:
+    return {
+        cell: partial(_load, Path(path))
+        for (cell, _), path in zip(keys, files["model"], strict=True)
+    }
+
+
+def _load(path: Path) -> Any:
+    from vqflow.models.store import load_model  # here, because the other figures need no torch
+
+    Machine().use()
+    return load_model(path)
+
+
+_READERS: dict[Read, Callable[[Keys, Files], Any]] = {
+    "data": _data,
+    "samples": partial(_arrays, "samples"),
+    "charts": partial(_arrays, "charts"),
+    "metrics": _metrics,
+    "history": _history,
+    "runs": _runs,
+    "model": _models,
+}
