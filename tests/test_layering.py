@@ -21,6 +21,7 @@ LAYERS = [
     {"embeddings", "flows", "bases"},
     {"models"},
     {"objectives", "choice"},
+    {"library"},
     {"metrics"},
     {"tables"},
     {"figures"},
