@@ -54,7 +54,8 @@ schema: $(READY)
 	$(BIN)/python -m vqflow.config.schema
 
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev --extra slurm pyproject.toml \
+	uv pip compile --universal --python-version 3.11 --extra workflow --extra dev --extra slurm \
+		pyproject.toml \
 		-c envs/constraints.txt --no-header --no-annotate -o envs/requirements.lock
 	{ sed '/^  - pip:/q' envs/environment.yaml; sed 's/^/      - /' envs/requirements.lock; } \
 		> envs/environment.new && mv envs/environment.new envs/environment.yaml

@@ -24,6 +24,7 @@ LAYERS = [
     {"embeddings", "flows", "bases"},
     {"models"},
     {"objectives", "choice"},
+    {"library"},
     {"metrics"},
     {"tables"},
     {"figures"},

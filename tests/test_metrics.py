@@ -439,6 +439,7 @@ def test_charts_by_hand() -> None:
     model = FakeModel(data, atlas=HalfPlanes())
     scores = {score.quantity: score for score in Charts().scores(trained(data, model), {})}
     names = ["leak", "confinement_error", "charts_per_point", "perplexity", "charts"]
+    names += ["points_per_chart"]
     assert list(scores) == names
     assert scores["confinement_error"].value == pytest.approx(0.2, rel=1e-6)
     assert scores["leak"].n == 4
@@ -447,6 +448,7 @@ def test_charts_by_hand() -> None:
     assert (scores["charts_per_point"].n, scores["charts_per_point"].split) == (3, "test")
     assert scores["perplexity"].value == pytest.approx(2, rel=1e-15)
     assert (scores["perplexity"].n, scores["perplexity"].split) == (4, "train")
+    assert scores["points_per_chart"].value == 4 / scores["charts"].value
     assert scores["charts"].value == 4
     assert set(units(Charts()).values()) == {""}
 

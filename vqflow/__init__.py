@@ -1,3 +1,19 @@
 """VQ-Flows: vector-quantized local normalizing flows, and their benchmark."""
 
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+__all__ = ["FittedModel", "__version__", "fit", "load"]
+
+_LAZY = ("FittedModel", "fit", "load")  # import torch, which parsing the workflow must not
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return getattr(import_module("vqflow.library"), name)
+    raise AttributeError(f"module 'vqflow' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

@@ -24,6 +24,8 @@ class Charts(Metric):
     * ``perplexity``: exp of the entropy of the nearest charts' frequencies on the
       training split; between 1 and K.
     * ``charts``: K, the charts that are kept.
+    * ``points_per_chart``: training points over K; an atlas with fewer than 10 is warned of
+      (:func:`vqflow.choice.few_points`).
 
     Regions of images depend on the quantised pixels alone, so that the seeded
     dequantisation noise changes none of these.
@@ -36,6 +38,7 @@ class Charts(Metric):
         Quantity("charts_per_point", headline=None),
         Quantity("perplexity", "perplexity of the charts", headline=None),
         Quantity("charts", "number of charts", headline=None),
+        Quantity("points_per_chart", "training points per chart", headline=None),
     )
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
@@ -52,6 +55,7 @@ class Charts(Metric):
         yield Score("charts_per_point", float(overlap.double().mean()), len(test), "test")
         yield Score("perplexity", perplexity(nearest), len(nearest), "train")
         yield Score("charts", float(charts), len(nearest), "train")
+        yield Score("points_per_chart", len(nearest) / charts, len(nearest), "train")
 
 
 def perplexity(charts: np.ndarray) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,14 +34,17 @@ def load_atlas(path: Path, spec: DataSpec) -> Atlas:
     return atlas.eval()
 
 
-def save_model(path: Path, model: VQFlow, setting: ModelSetting) -> None:
-    """Saves a model with the configuration it was built from."""
+def save_model(
+    path: Path, model: VQFlow, setting: ModelSetting, facts: Mapping[str, Any] | None = None
+) -> None:
+    """Saves a model with the configuration it was built from, and plain facts about it."""
     spec = model.atlas.spec
     built = setting.model_copy(update={"atlas": _entry_of(model.atlas)})
     save_weights(
         path,
         {
             "config": built.model_dump_json(by_alias=True),
+            "facts": dict(facts or {}),
             "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
             "state": model.state_dict(),
         },
@@ -67,6 +72,12 @@ def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
             model.log_confinement.copy_(torch.from_numpy(file["log_confinement"]))
             model.confinement_error.copy_(torch.from_numpy(file["confinement_error"]))
     return model
+
+
+def load_origin(path: Path) -> tuple[ModelSetting, dict[str, Any]]:
+    """Loads what a saved model was built from, and the facts beside it."""
+    content = load_weights(path)
+    return ModelSetting.model_validate_json(content["config"]), content.get("facts", {})
 
 
 def save_confinement(path: Path, model: VQFlow) -> None:

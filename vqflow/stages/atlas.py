@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -21,6 +23,8 @@ from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
+
+log = logging.getLogger(__name__)
 
 
 def fit_atlas(
@@ -53,6 +57,11 @@ def _fit(
     fitted = choice.fit_atlas(setting, data, seed, checkpoint)
     atlas, history = fitted.atlas, fitted.history
     seconds = round(time.monotonic() - started, 3)
+    few = choice.few_points(len(data.points["train"]), atlas.charts)
+    if few is not None:
+        message = f"atlases.{setting.atlas.name} on {data.spec.name}, seed {seed}: {few}"
+        log.warning(message)
+        print(f"warning: {message}", file=sys.stderr)
     save_atlas(paths["atlas"], atlas)
     with atomic_path(paths["charts"]) as temporary:
         np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))

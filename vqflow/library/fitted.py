@@ -1,0 +1,179 @@
+"""A fitted model as its user sees it: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import is_zipfile
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqflow.config.setting import ModelSetting
+from vqflow.library.points import Kind, Points, read_points
+from vqflow.models.store import load_model, load_origin, save_model
+from vqflow.models.vqflow import VQFlow
+
+
+class FittedModel:
+    """A density on R^D, made by :func:`vqflow.fit` or read by :func:`vqflow.load`.
+
+    Points are numpy arrays or torch tensors (N, D) of any floating-point type; what comes out
+    is of the same kind, on the same device. Inside, the model computes in float32.
+
+    Args:
+        model: The density: atlas, embedding and flow.
+        setting: What it was built from.
+        facts: How :func:`vqflow.fit` made it; empty for a model of the workflow.
+        history: One row per epoch of training.
+
+    Attributes:
+        model: The same, for all else that it can do, with gradients and on any device.
+        setting: The same.
+        history: The same; empty for a model that was loaded.
+    """
+
+    def __init__(
+        self,
+        model: VQFlow,
+        setting: ModelSetting,
+        facts: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.model = model
+        self.setting = setting
+        self.history = list(history)
+        self._facts = dict(facts)
+
+    @property
+    def features(self) -> int:
+        """D, the dimension of the points."""
+        return self.model.atlas.spec.features
+
+    @property
+    def charts(self) -> int:
+        """K, the number of charts."""
+        return self.model.atlas.charts
+
+    def log_prob(self, x: Points) -> Points:
+        """Gives log p(x) (N,), in nats, of points x (N, D).
+
+        Raises:
+            TypeError: If x is no array of floating-point numbers.
+            ValueError: If x has another shape, or a value is not finite.
+        """
+        with torch.no_grad():
+            return self._give(self.model.log_prob(self._read(x)), x)
+
+    def posterior(self, x: Points) -> Points:
+        """Gives p(k|x) (N, K), how probable each chart is, of points x (N, D).
+
+        Raises:
+            TypeError: See :meth:`log_prob`.
+            ValueError: See there.
+        """
+        with torch.no_grad():
+            return self._give(self.model.posterior(self._read(x)), x)
+
+    def sample(self, n: int, seed: int | None = None) -> Any:
+        """Draws points (n, D), of the kind that the model was fitted to; else of numpy's.
+
+        Args:
+            n: Number of points.
+            seed: The same gives the same points; ``None`` draws from torch's global generator.
+
+        Raises:
+            ValueError: If n is less than 1.
+        """
+        if n < 1:
+            raise ValueError(f"n is {n}; needed: 1 or more points")
+        generator = None
+        if seed is not None:
+            generator = torch.Generator(self.model.device).manual_seed(seed)
+        x, _ = self.model.sample(n, generator=generator)
+        return Kind(**self._facts.get("kind", {})).give(x)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model to a file, which holds no pickled code; see :func:`vqflow.load`."""
+        save_model(Path(path), self.model, self.setting, self._facts)
+
+    def _read(self, x: NDArray[Any] | Tensor) -> Tensor:
+        points = read_points(x, "x", self.features)
+        return points.to(self.model.device, self.model.atlas.log_prior.dtype)
+
+    @staticmethod
+    def _give(values: Tensor, x: Points) -> Points:
+        given: Points = Kind.of(x).give(values)
+        return given
+
+    def __repr__(self) -> str:
+        atlas, embedding, training = self.model.atlas, self.setting.embedding, self.setting.training
+        facts = self._facts
+        lines = [f"FittedModel: {self.setting.flow.name}, {self.features} dimensions"]
+        overlap = f", m = {atlas.min_charts}, ε = {atlas.epsilon:g}" if atlas.charts > 1 else ""
+        among = facts.get("candidates", 1)
+        chosen = f", of {among} candidates by validation" if among > 1 else ""
+        lines.append(f"charts: K = {atlas.charts}{overlap}{chosen}")
+        arguments = [f"{k}={v}" for k, v in embedding.arguments().items() if k != "class"]
+        lines.append(f"embedding: {embedding.name}({', '.join(arguments)})")
+        budget = f"at most {training.epochs} epochs"
+        if facts:
+            budget = f"{facts['epochs']} of {budget}, best {facts['best_epoch']}"
+        rate = f"learning rate {training.learning_rate:g}"
+        lines.append(f"training: {budget}, batch {training.batch_size}, {rate}")
+        if facts:
+            lines.append(
+                f"data: {facts['points']} points, and {facts['validation_points']} for "
+                f"validation ({facts['validation_log_likelihood']:.3f} nats); seed {facts['seed']}"
+            )
+        return "\n  ".join(lines)
+
+
+def load(path: str | Path) -> FittedModel:
+    """Loads a model.
+
+    Args:
+        path: A file that :meth:`FittedModel.save` wrote, or the folder of one that the workflow
+            trained, such as ``results/demo/flows/helix/vq-maf/seed0``.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If the file holds no model.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import vqflow
+        >>> x = np.random.default_rng(0).normal(size=(200, 2))
+        >>> model = vqflow.fit(x, charts=1, epochs=2)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.pt")
+        ...     again = vqflow.load(f"{folder}/model.pt")
+        >>> bool((again.log_prob(x) == model.log_prob(x)).all())
+        True
+    """
+    file = Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no model at {file}; needed: a file that save wrote, or the folder of a trained "
+            "model, results/<run>/flows/<data set>/<variant>/seed<n>"
+        )
+    if not is_zipfile(file):
+        raise ValueError(f"{file} holds no model: it is no file of torch's")
+    try:
+        model = load_model(file)
+        setting, facts = load_origin(file)
+    except KeyError as error:
+        raise ValueError(f"{file} holds no model: it has no {error}") from error
+    _warn_of_divergence(file.with_name("status.json"))
+    return FittedModel(model, setting, facts)
+
+
+def _warn_of_divergence(status: Path) -> None:
+    """Warns where the workflow says beside its model that the run diverged."""
+    if status.is_file() and json.loads(status.read_text(encoding="utf-8"))["status"] == "diverged":
+        warnings.warn(f"{status}: the training of this model diverged", stacklevel=3)
