@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.models import IMAGE, TOY, data, model
 from benchmarks.timing import Row, compare
-from vqflow.objectives import FlowTask
+from vqflow.objectives import Covering, FlowTask, Sampled
 
 PAIRS = 4
 
@@ -37,12 +37,12 @@ def run() -> Iterator[list[Row]]:
                 },
                 repeats=9,
             )
-        for objective in ("sampled", "covering"):
+        for name, objective in (("sampled", Sampled()), ("covering", Covering())):
             steps = {
                 f"K = {charts}": _step(FlowTask(chosen, points, objective, lambda epoch: None))
                 for charts, chosen in ((32, few), (1024, many))
             }
-            yield compare("charts", f"{case}, step of 128 by '{objective}'", steps, repeats=30)
+            yield compare("charts", f"{case}, step of 128 by '{name}'", steps, repeats=30)
     yield [_memory()]
 
 

@@ -13,7 +13,7 @@ from vqflow.datasets.base import Data, DataSpec
 from vqflow.embeddings import Identity
 from vqflow.flows import build_flow
 from vqflow.models.vqflow import VQFlow
-from vqflow.preprocessing import Preprocessing
+from vqflow.preprocessing import Preprocessing, Standardise
 
 TOY = {"features": 3, "hidden": [64, 64], "code_dim": 2}
 IMAGE = {"features": 784, "hidden": [512, 512], "code_dim": 16}
@@ -54,4 +54,6 @@ def model(
     atlas.fit(points, seed=0)
     entry = {"class": f"zuko.flows.{flow}", "transforms": 5, "hidden_features": hidden}
     built = build_flow(entry, "flows.bench", spec.features, atlas.code_dim, seed=0)
-    return VQFlow(Preprocessing(spec), atlas, Identity(spec.features), built)
+    return VQFlow(
+        Preprocessing(spec, [Standardise(spec.features)]), atlas, Identity(spec.features), built
+    )

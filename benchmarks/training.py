@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.models import IMAGE, TOY, data, model
 from benchmarks.timing import Row, compare
 from vqflow.config.entries import Optimisation
-from vqflow.objectives import FlowTask
+from vqflow.objectives import FlowTask, Sampled
 from vqflow.training.optimiser import Optimiser
 
 
@@ -25,7 +25,7 @@ def run() -> Iterator[list[Row]]:
             steps = {}
             for name, charts in (("base", 1), ("VQ, K = 32", 32)):
                 chosen = model(points, hidden, sizes["code_dim"], charts, 4, flow)
-                task = FlowTask(chosen, points, "sampled", lambda epoch: None)
+                task = FlowTask(chosen, points, Sampled(), lambda epoch: None)
                 steps[f"{name}, objective 'sampled'"] = _ours(task, batch)
             net = getattr(zuko.flows, flow)(sizes["features"], transforms=5, hidden_features=hidden)
             steps["base, zuko"] = _plain(net, lambda x, net=net: net().log_prob(x), points, batch)

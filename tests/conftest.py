@@ -19,7 +19,7 @@ from vqflow.config.components import build, import_class
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.flows import ConditionalFlow, build_flow
 from vqflow.models.vqflow import VQFlow
-from vqflow.preprocessing import Preprocessing
+from vqflow.preprocessing import Logit, Preprocessing, Standardise
 
 ROOT = Path(__file__).parents[1]
 CATALOGUE: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -83,6 +83,21 @@ def disturb(module: nn.Module) -> None:
         parameter.mul_(1.5).add_(0.05 * noise)
 
 
+PIXELS = [
+    {"class": "vqflow.preprocessing.Logit", "alpha": 0.01},
+    {"class": "vqflow.preprocessing.Standardise"},
+]
+"""A data set's entry ``preprocess`` that suits images."""
+
+
+def standardised(
+    spec: DataSpec, logit: float | None = None, min_scale: float = 0.0
+) -> Preprocessing:
+    """Gives a standardising preprocessing, after a logit where an α is given, not fitted yet."""
+    first = [] if logit is None else [Logit(spec.features, logit)]
+    return Preprocessing(spec, [*first, Standardise(spec.features, min_scale)])
+
+
 def make_model(
     flow: str,
     data: Data,
@@ -94,7 +109,7 @@ def make_model(
     if atlas is None:
         atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
         atlas.fit(data, seed=0)
-    preprocessing = Preprocessing(data.spec, logit=logit)
+    preprocessing = standardised(data.spec, logit)
     preprocessing.fit(data.points["train"], seed=0)
     embedding = build(CATALOGUE["embeddings"]["identity"], "", features=data.spec.features)
     sizes = {"transforms": 2, "hidden_features": [16, 16]}

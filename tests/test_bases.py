@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import disturb, make_flow, ring
+from conftest import disturb, make_flow, ring, standardised
 from small import setting
 
 from vqflow.atlases.kmeans import KMeansAtlas
@@ -16,7 +16,7 @@ from vqflow.embeddings import Frames, Identity
 from vqflow.models.build import build_model
 from vqflow.models.confinement import estimate_confinement
 from vqflow.models.vqflow import VQFlow
-from vqflow.objectives import FlowTask
+from vqflow.objectives import Covering, FlowTask
 from vqflow.preprocessing import Preprocessing
 from vqflow.training.loop import Checkpoint, fit
 
@@ -42,7 +42,7 @@ def make_model(base: ChartNormal | None, flow: str = "realnvp", ends: str = "noi
     data = ring(2)
     atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
     atlas.fit(data, seed=0)
-    preprocessing = Preprocessing(data.spec)
+    preprocessing = standardised(data.spec)
     preprocessing.fit(data.points["train"], seed=0)
     built = make_flow(flow, 2, atlas.code_dim, seed=1, transforms=2, hidden_features=[16, 16])
     disturb(built)
@@ -78,7 +78,7 @@ def test_the_start_is_where_the_flow_puts_each_chart() -> None:
     atlas = KMeansAtlas(data.spec, charts=4)
     atlas.fit(data, 0)
     base = ChartNormal(2, 4, shrinkage=0.0)
-    preprocessing = Preprocessing(data.spec, standardise=False)
+    preprocessing = Preprocessing(data.spec)
     flow = make_flow("maf", 2, 2, seed=1, transforms=2, hidden_features=[16, 16])
     model = VQFlow(preprocessing, atlas, Identity(2), flow, base).double().eval()
     x = torch.as_tensor(data.points["train"])
@@ -149,7 +149,7 @@ def test_training_with_noise_resumes_bit_equal(tmp_path: Path) -> None:
             if epoch == stop:
                 raise KeyboardInterrupt
 
-        task = FlowTask(model, ring(2), "covering", end_epoch)
+        task = FlowTask(model, ring(2), Covering(), end_epoch)
         fit(task, settings, 1, 2, checkpoint)
         return model.flow.state_dict()
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CATALOGUE, images, ring
+from conftest import CATALOGUE, PIXELS, images, ring
 from small import merge
 
 from vqflow import choice
@@ -118,7 +118,7 @@ def test_the_score_is_that_of_a_mixture_of_gaussians() -> None:
                 }
             }
         },
-        "datasets": {"helix": {"preprocess": {"standardise": False}}},
+        "datasets": {"helix": {"preprocess": []}},
     }
     fitted = choice.fit_atlas(entry(**changes), data, seed=0)
     embedding = choice.build_embedding(
@@ -168,7 +168,7 @@ def test_a_killed_choice_resumes_each_training(
     validate = _AutoEncoding.validate
 
     def counted(task: _AutoEncoding) -> dict[str, float]:
-        epochs.append(task.codebook.codebook_size)
+        epochs.append(len(task.codebook.centres))
         if epochs.count(12) == 2:
             raise KeyboardInterrupt
         return validate(task)
@@ -185,7 +185,7 @@ def test_a_killed_choice_resumes_each_training(
 
 def test_images_are_scored_as_the_flow_sees_them() -> None:
     changes = {
-        "datasets": {"helix": {"preprocess": {"logit": 0.01}}},
+        "datasets": {"helix": {"preprocess": PIXELS}},
         "embeddings": {"frames": {"covariance": "diagonal"}},
         "atlases": {"kmeans-auto": {"choice": {**FEW, "embedding": "frames"}}},
     }

@@ -48,8 +48,13 @@ def test_flows_of_shipped_runs_can_be_built(path: Path) -> None:
 def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
     datasets = parse_config(demo()).datasets
     for name in ("digits", "mnist", "fashion_mnist"):
-        preprocess = datasets[name].preprocess
-        assert (preprocess.logit, preprocess.min_scale) == (0.01, 1.0)
+        logit, standardise = (step.arguments() for step in datasets[name].preprocess)
+        assert logit["alpha"] == 0.01 and standardise["min_scale"] == 1.0
+
+
+def test_data_are_standardised_where_nothing_is_said() -> None:
+    (step,) = parse_config(demo()).datasets["helix"].preprocess
+    assert dump(step) == {"class": "vqflow.preprocessing.Standardise"}
 
 
 @pytest.mark.parametrize(
@@ -68,8 +73,18 @@ def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
             "training.toy.learning_rate: '1e-4' is a string, not a number; write 0.0001",
         ),
         (
-            {"datasets": {"mnist": {"preprocess": {"min_scale": -1.0}}}},
-            "datasets.mnist.preprocess.min_scale: Input should be greater than or equal to 0",
+            {"datasets": {"mnist": {"preprocess": {"min_scale": 1.0, "logit": 0.01}}}},
+            "datasets.mnist.preprocess: is a list of bijections; write "
+            "[{class: vqflow.preprocessing.Logit, alpha: 0.01}, "
+            "{class: vqflow.preprocessing.Standardise, min_scale: 1.0}]",
+        ),
+        (
+            {"datasets": {"helix": {"preprocess": {"standardise": False}}}},
+            "datasets.helix.preprocess: is a list of bijections; write [] (given:",
+        ),
+        (
+            {"datasets": {"helix": {"preprocess": [{"alpha": 0.1}]}}},
+            "datasets.helix.preprocess.0.class: Field required",
         ),
         (
             {"flows": {"maf": {"univariate": {"class": "a.B", "slope": "1e-1"}}}},
@@ -82,7 +97,10 @@ def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
         ({"trainings": {}}, "trainings: no such key here; config/README.md lists the keys"),
         ({"training": {"toy": {"epoch": 3}}}, "training.toy.epoch: no such key here"),
         ({"training": {"toy": {"epochs": 0}}}, "training.toy.epochs: Input should be greater"),
-        ({"training": {"toy": {"objective": "elbo"}}}, "'sampled' or 'covering' (given: 'elbo')"),
+        (
+            {"training": {"toy": {"objective": "elbo"}}},
+            "training.toy.objective: no objective 'elbo'; allowed: sampled, covering",
+        ),
         ({"seeds": [0, 0]}, "seeds: 0 is listed twice"),
         ({"seeds": []}, "seeds: List should have at least 1 item"),
         ({"flows": {"maf": {"class": "MAF"}}}, "flows.maf.class"),
@@ -116,7 +134,7 @@ def test_images_of_the_catalogue_are_standardised_with_a_least_scale() -> None:
         ),
         (
             {"training": {"toy": {"snapshot_interval": 2}}},
-            "training.toy: Value error, snapshot_interval needs snapshot_samples beside it",
+            "training.toy: snapshot_interval needs snapshot_samples beside it",
         ),
         ({"flows": {"maf": {"name": "x"}}}, "flows.maf.name: no such key here"),
         (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ring
+from conftest import ring, standardised
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -139,7 +139,7 @@ def model_of(kind: str, charts: int) -> VQFlow:
     atlas.fit(data, seed=0)
     embedding = make(kind, 2, 1, charts)
     flow = build_flow({"class": "zuko.flows.NSF", "transforms": 1}, "", 1, atlas.code_dim, seed=1)
-    preprocessing = Preprocessing(data.spec, standardise=False)
+    preprocessing = Preprocessing(data.spec)
     return VQFlow(preprocessing, atlas, embedding, flow).double().eval()
 
 
@@ -264,8 +264,8 @@ def test_the_value_on_the_manifold_is_that_of_the_paper() -> None:
 
 def test_the_value_on_the_manifold_needs_the_data_s_own_space() -> None:
     model = model_of("similarity", 1)
-    model.preprocessing.fits = True
-    with pytest.raises(ValueError, match="standardise: false"):
+    model.preprocessing = standardised(model.atlas.spec)
+    with pytest.raises(ValueError, match=r"set preprocess: \[\]"):
         model.manifold_log_prob(torch.zeros(1, 2).double())
 
 

@@ -26,7 +26,9 @@ from vqflow.stages.evaluate import build_metric
 from vqflow.stages.preflight import check
 
 AFFINE = "zuko.transforms.MonotonicAffineTransform"
-PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 1.0}}
+STANDARDISE = "vqflow.preprocessing.Standardise"
+LOGIT = {"class": "vqflow.preprocessing.Logit", "alpha": 0.01}
+DIGITS = "vqflow.datasets.images.Digits"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,15 @@ PIXELS = {"class": "vqflow.datasets.images.Digits", "preprocess": {"min_scale": 
         ({"flows": {"realnvp": {"class": "zuko.flows.RealNVQ"}}}, "no 'RealNVQ' in module"),
         ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32: vqflow.atlases.VQAtlas refuses"),
         ({"datasets": {"helix": {"noise": -1}}}, "datasets.helix: .*noise is -1"),
-        ({"datasets": {"helix": {"preprocess": {"logit": 0.1}}}}, "datasets.helix.preprocess"),
+        ({"datasets": {"helix": {"preprocess": [LOGIT]}}}, "datasets.helix.preprocess.0: Logit"),
+        (
+            {"datasets": {"helix": {"preprocess": [{"class": STANDARDISE, "minscale": 1}]}}},
+            "datasets.helix.preprocess.0: vqflow.preprocessing.Standardise refuses its arguments",
+        ),
+        (
+            {"datasets": {"helix": {"preprocess": [{"class": "vqflow.flows.Gaussian"}]}}},
+            "datasets.helix.preprocess.0.class: .* is not a vqflow.preprocessing.Bijection",
+        ),
         ({"flows": {"realnvp": {"class": "torch.nn.Linear"}}}, "flows.realnvp"),
     ],
 )
@@ -146,11 +156,13 @@ class Lost(MonotonicAffineTransform):
 
 
 def test_preflight_knows_a_least_scale_that_hides_the_pixels() -> None:
-    chosen = dump(setting("vq-maf", datasets={"helix": PIXELS}))
+    steps = [{"class": STANDARDISE, "min_scale": 1.0}]
+    entry = {"class": DIGITS, "preprocess": steps}
+    chosen = dump(setting("vq-maf", datasets={"helix": entry}))
     selection = {"settings": [chosen], "metrics": {}, "figures": {}}
-    with pytest.raises(ConfigError, match="datasets.helix.preprocess: .*min_scale is 1.0.*0 to 0"):
+    with pytest.raises(ConfigError, match=r"datasets.helix.preprocess.0: min_scale is 1.0.*0 to 0"):
         check(selection)
-    chosen["dataset"]["preprocess"]["logit"] = 0.01
+    chosen["dataset"]["preprocess"] = [LOGIT, *steps]
     assert "variants.vq-maf on helix" in check(selection)
 
 
@@ -160,7 +172,7 @@ def test_preflight_knows_which_metric_needs_the_data_as_they_are() -> None:
     selection = {"settings": [chosen], "metrics": {"helix": [entry]}, "figures": {}}
     with pytest.raises(ConfigError, match="metrics.mine: needs datasets.helix.preprocess"):
         check(selection)
-    chosen["dataset"]["preprocess"]["standardise"] = False
+    chosen["dataset"]["preprocess"] = []
     assert "metrics.mine on helix" in check(selection)
 
 
@@ -171,7 +183,8 @@ def test_preflight_refuses_metrics_for_other_data(name: str) -> None:
     assert isinstance(built, Metric)
     chosen = dump(setting("vq-realnvp"))
     chosen["sampling"]["samples"] = chosen["training"]["snapshot_samples"] = 10_000
-    chosen["dataset"]["preprocess"]["standardise"] = not built.own_space
+    if built.own_space:
+        chosen["dataset"]["preprocess"] = []
     selection = {"settings": [chosen], "metrics": {"helix": [dump(entry)]}, "figures": {}}
     if "vector" in built.kinds:
         assert f"metrics.{name} on helix" in check(selection)

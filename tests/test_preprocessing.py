@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conftest import standardised
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -30,7 +31,7 @@ def pixels(levels: int, seed: int, n: int = 50) -> np.ndarray:
 
 
 def fitted(levels: int, alpha: float | None, seed: int) -> Preprocessing:
-    preprocessing = Preprocessing(images(levels), logit=alpha).double()
+    preprocessing = standardised(images(levels), alpha).double()
     preprocessing.fit(pixels(levels, seed), seed)
     return preprocessing
 
@@ -60,7 +61,7 @@ def test_round_trip_and_ladj_of_images(alpha: float | None, levels: int, seed: i
 def test_vectors_are_standardised(seed: int, magnitude: float, offset: float) -> None:
     generator = np.random.default_rng(seed)
     points = offset + magnitude * generator.standard_normal((9000, FEATURES))
-    preprocessing = Preprocessing(VECTORS).double()
+    preprocessing = standardised(VECTORS).double()
     preprocessing.fit(points, seed)
     x = preprocessing.dequantise(torch.from_numpy(points))
     assert torch.equal(x, torch.from_numpy(points)) and preprocessing.quantise(x) is x
@@ -78,7 +79,7 @@ def test_vectors_are_standardised(seed: int, magnitude: float, offset: float) ->
 def test_quantise_undoes_dequantise_at_every_level(
     dtype: torch.dtype, levels: int, alpha: float | None
 ) -> None:
-    preprocessing = Preprocessing(images(levels), logit=alpha).to(dtype)
+    preprocessing = standardised(images(levels), alpha).to(dtype)
     values = torch.arange(levels, dtype=torch.uint8).repeat_interleave(5_000)[:, None]
     points = values.expand(-1, FEATURES)
     x = preprocessing.dequantise(points, torch.Generator().manual_seed(0))
@@ -119,13 +120,13 @@ def test_quantise_clamps_what_lies_outside() -> None:
 def test_fit_uses_dequantised_logits_and_is_deterministic() -> None:
     points = pixels(256, 3, n=10_000)
     points[:, 0] = 0
-    preprocessing = Preprocessing(images(256), logit=1e-6).double()
+    preprocessing = standardised(images(256), 1e-6).double()
     preprocessing.fit(points, seed=7)
-    again = Preprocessing(images(256), logit=1e-6).double()
+    again = standardised(images(256), 1e-6).double()
     again.fit(points, seed=7)
-    assert torch.equal(preprocessing.standardise.scale, again.standardise.scale)
+    assert torch.equal(preprocessing.steps[-1].scale, again.steps[-1].scale)
     again.fit(points, seed=8)
-    assert not torch.equal(preprocessing.standardise.scale, again.standardise.scale)
+    assert not torch.equal(preprocessing.steps[-1].scale, again.steps[-1].scale)
     x = preprocessing.dequantise(torch.from_numpy(points), torch.Generator().manual_seed(9))
     y = preprocessing(x)[0]
     torch.testing.assert_close(y.mean(0), torch.zeros(FEATURES).double(), rtol=0, atol=0.05)
@@ -136,9 +137,9 @@ def test_fit_uses_dequantised_logits_and_is_deterministic() -> None:
 def test_constant_coordinates_get_scale_one(dtype: torch.dtype) -> None:
     points = np.random.default_rng(0).standard_normal((5000, FEATURES))
     points[:, 1] = 0.1
-    preprocessing = Preprocessing(VECTORS).to(dtype)
+    preprocessing = standardised(VECTORS).to(dtype)
     preprocessing.fit(points, seed=0)
-    assert preprocessing.standardise.scale[1] == 1
+    assert preprocessing.steps[-1].scale[1] == 1
     y, ladj = preprocessing(preprocessing.dequantise(torch.from_numpy(points)))
     assert y[:, 1].abs().max() < 1e-6 and torch.isfinite(ladj).all()
 
@@ -150,19 +151,19 @@ def test_no_scale_is_less_than_the_least(min_scale: float, seed: int) -> None:
     points = pixels(256, seed, n=5000)
     points[:, 0] = 0
     points[0, 0] = 255
-    plain = Preprocessing(images(256), logit=0.01).double()
-    floored = Preprocessing(images(256), logit=0.01, min_scale=min_scale).double()
+    plain = standardised(images(256), 0.01).double()
+    floored = standardised(images(256), 0.01, min_scale).double()
     for preprocessing in (plain, floored):
         preprocessing.fit(points, seed=0)
-    expected = floored.standardise.scale
-    kept = plain.standardise.scale >= min_scale
-    assert torch.equal(expected[kept], plain.standardise.scale[kept])
+    expected = floored.steps[-1].scale
+    kept = plain.steps[-1].scale >= min_scale
+    assert torch.equal(expected[kept], plain.steps[-1].scale[kept])
     assert (expected[~kept] == min_scale).all()
     x = floored.dequantise(torch.from_numpy(points), torch.Generator().manual_seed(seed))
     y, ladj = floored(x)
     torch.testing.assert_close(floored.inverse(y), x, rtol=0, atol=1e-12)
     torch.testing.assert_close(
-        ladj, plain(x)[1] - (expected / plain.standardise.scale).log().sum(), rtol=0, atol=1e-9
+        ladj, plain(x)[1] - (expected / plain.steps[-1].scale).log().sum(), rtol=0, atol=1e-9
     )
     assert plain(x)[0][:, 0].max() > 50
     assert min_scale < 1 or y[:, 0].max() < 10
@@ -171,11 +172,11 @@ def test_no_scale_is_less_than_the_least(min_scale: float, seed: int) -> None:
 def test_least_scale_of_vectors_and_of_constant_coordinates() -> None:
     points = 0.1 * np.random.default_rng(0).standard_normal((500, FEATURES))
     points[:, 1] = 7
-    plain, floored = Preprocessing(VECTORS), Preprocessing(VECTORS, min_scale=2)
+    plain, floored = standardised(VECTORS), standardised(VECTORS, min_scale=2)
     for preprocessing in (plain, floored):
         preprocessing.fit(points, seed=0)
-    assert (plain.standardise.scale[[0, 2]] < 0.2).all()
-    assert (floored.standardise.scale == 2).all()
+    assert (plain.steps[-1].scale[[0, 2]] < 0.2).all()
+    assert (floored.steps[-1].scale == 2).all()
     y = floored(floored.dequantise(torch.from_numpy(points)))[0]
     assert y.std(0).max() < 0.1 and y.mean(0).abs().max() < 1e-5
 
@@ -184,18 +185,19 @@ def test_least_scale_of_vectors_and_of_constant_coordinates() -> None:
     ("arguments", "message"),
     [
         ({"min_scale": -0.1}, "min_scale is -0.1, allowed: 0 or more"),
-        ({"min_scale": 1.0}, "min_scale is 1.0 for pixels .* allowed without a logit: 0 to 0.5"),
+        ({"min_scale": 1.0}, "min_scale is 1.0 for pixels .* allowed without a logit before: 0 to"),
     ],
 )
 def test_wrong_least_scales_are_refused(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Preprocessing(images(256), **arguments)
-    Preprocessing(images(256), standardise=False, min_scale=1.0)
-    Preprocessing(images(256), min_scale=0.5)
+        standardised(images(256), **arguments)
+    standardised(images(256), 0.01, min_scale=1.0)
+    standardised(images(256), min_scale=0.5)
 
 
-def test_no_standardisation_leaves_shift_zero_and_scale_one() -> None:
-    preprocessing = Preprocessing(VECTORS, standardise=False)
+def test_without_bijections_the_data_stay_as_they_are() -> None:
+    preprocessing = Preprocessing(VECTORS)
+    assert preprocessing.is_identity
     points = np.random.default_rng(0).standard_normal((10, FEATURES)) + 3
     preprocessing.fit(points, seed=0)
     x = preprocessing.dequantise(torch.from_numpy(points))
@@ -209,37 +211,42 @@ def test_logit_is_finite_on_the_closed_interval_and_quiet_beyond(
     dtype: torch.dtype, alpha: float
 ) -> None:
     x = torch.tensor([[0.0, 1.0, 0.5, 1 - 2**-24]], dtype=dtype)
-    y, ladj = Logit(alpha)(x)
+    y, ladj = Logit(FEATURES, alpha)(x)
     assert torch.isfinite(y).all() and torch.isfinite(ladj).all()
     edge = np.log(alpha / (1 - alpha))
     np.testing.assert_allclose(y[0, :3].numpy(), [edge, -edge, 0], rtol=1e-5, atol=1e-6)
-    outside, ladj = Logit(alpha)(torch.tensor([[-3.0, 4.0, -1.0, 2.0]], dtype=dtype))
+    outside, ladj = Logit(FEATURES, alpha)(torch.tensor([[-3.0, 4.0, -1.0, 2.0]], dtype=dtype))
     assert torch.isfinite(outside).all() and torch.isfinite(ladj).all()
 
 
 def test_logit_alone_in_float32_agrees_with_float64() -> None:
     x = interior(0, n=2000)
     x[:1000] = 1 - x[:1000] * 1e-5
-    for single, double in zip(Logit(1e-6)(x.float()), Logit(1e-6)(x.float().double()), strict=True):
+    for single, double in zip(
+        Logit(FEATURES, 1e-6)(x.float()), Logit(FEATURES, 1e-6)(x.float().double()), strict=True
+    ):
         torch.testing.assert_close(single.double(), double, rtol=1e-6, atol=1e-5)
 
 
 @given(alpha=st.one_of(st.floats(-1, 0.99e-6), st.floats(0.5, 2)))
 def test_alpha_out_of_range_is_refused(alpha: float) -> None:
     with pytest.raises(ValueError, match="logit: alpha is .*, allowed"):
-        Logit(alpha)
+        Logit(FEATURES, alpha)
 
 
 def test_misuse_is_refused() -> None:
-    with pytest.raises(ValueError, match="data set 'vectors' of kind 'vector'"):
-        Preprocessing(VECTORS, logit=0.05)
+    with pytest.raises(ValueError, match="vectors.preprocess.0: Logit .* of kind 'vector'"):
+        standardised(VECTORS, 0.05)
+    steps = [Standardise(FEATURES), Logit(FEATURES, 0.05)]
+    with pytest.raises(ValueError, match=r"images.preprocess.1: Logit maps pixels .* goes first"):
+        Preprocessing(images(17), steps)
     with pytest.raises(ValueError, match="expected pixels as torch.uint8"):
         Preprocessing(images(17)).dequantise(torch.zeros(2, FEATURES))
 
 
 def test_state_round_trips() -> None:
     preprocessing = fitted(17, 0.05, seed=2)
-    copy = Preprocessing(images(17), logit=0.05).double()
+    copy = standardised(images(17), 0.05).double()
     copy.load_state_dict(preprocessing.state_dict())
     x = interior(1)
     for value, expected in zip(copy(x), preprocessing(x), strict=True):

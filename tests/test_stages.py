@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import CATALOGUE, ROOT, disturb, images, ring, skip_unless_images
+from conftest import CATALOGUE, PIXELS, ROOT, disturb, images, ring, skip_unless_images
 from small import FLOW_FILES, merge, metric, score, setting, train
 
 from vqflow.config.components import ConfigError
@@ -21,7 +21,7 @@ from vqflow.metrics.base import Metric, Quantity, Score
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.confinement import estimate_confinement
 from vqflow.models.store import load_model, save_confinement, save_model
-from vqflow.objectives import FlowTask
+from vqflow.objectives import Covering, FlowTask
 from vqflow.stages.flow import train_flow
 from vqflow.stages.machine import Machine
 from vqflow.tables.summary import METRIC_COLUMNS
@@ -120,7 +120,7 @@ def test_base_and_vq_share_the_order_of_the_points(
 def test_images_go_through_every_stage(tmp_path: Path, atlas: str) -> None:
     run = {"variants": {"realnvp": {"atlas": atlas}}}
     small = {"atlases": {atlas: {"training": {"epochs": 2}} if atlas != "single" else {}}}
-    changes = merge(merge(run, small), {"datasets": {"helix": {"preprocess": {"logit": 0.01}}}})
+    changes = merge(merge(run, small), {"datasets": {"helix": {"preprocess": PIXELS}}})
     outputs = train(tmp_path, "realnvp", images(), **changes)
     metrics = [metric("log_likelihood"), metric("charts")]
     features = {**CATALOGUE["metrics"]["fid_classifier"]["features"], "steps": 20}
@@ -149,7 +149,7 @@ def test_images_from_planes_are_trained_and_scored_the_same_whatever_came_before
     changes = {
         "embeddings": {"planes": {**PLANES, "train": trained}},
         "variants": {"kmeans-realnvp": {"embedding": "planes"}},
-        "datasets": {"helix": {"preprocess": {"logit": 0.01}}},
+        "datasets": {"helix": {"preprocess": PIXELS}},
         "atlases": {"kmeans32": {"charts": 3, "min_charts": 1}},
     }
     outputs = []
@@ -162,7 +162,7 @@ def test_images_from_planes_are_trained_and_scored_the_same_whatever_came_before
     assert json.loads(outputs[0]["status"].read_text()) == {"status": "ok", "reason": None}
     history = pd.read_csv(outputs[0]["history"])
     data = Data.load(tmp_path / "0" / "data.npz")
-    validation = FlowTask(model, data, "covering", lambda epoch: None).validate()
+    validation = FlowTask(model, data, Covering(), lambda epoch: None).validate()
     best = history["validation_loss"].min()
     assert validation["validation_loss"] == pytest.approx(best, rel=1e-5)
     x = model.preprocessing.dequantise(torch.as_tensor(data.points["train"]))
@@ -231,7 +231,7 @@ def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_nam
     changes = {
         "atlases": {"kmeans32": {"charts": 4, "min_charts": 2}},
         "variants": {"kmeans-realnvp": {"flow": flow_name, "baseline": None}},
-        "datasets": {"helix": {"preprocess": {"logit": 0.01 if data.spec.levels else None}}},
+        "datasets": {"helix": {"preprocess": PIXELS if data.spec.levels else PIXELS[1:]}},
     }
     chosen = setting("kmeans-realnvp", **changes).of_model()
     atlas = build_atlas(chosen.atlas, data.spec)

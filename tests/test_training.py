@@ -9,7 +9,6 @@ import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ from vqflow.embeddings import Conformal
 from vqflow.files import load_weights
 from vqflow.flows import build_flow
 from vqflow.models.vqflow import VQFlow
-from vqflow.objectives import FlowTask
+from vqflow.objectives import Covering, FlowTask, Objective, Sampled
 from vqflow.preprocessing import Preprocessing
 from vqflow.training.loop import Checkpoint, Outcome, fit
 
@@ -104,13 +103,16 @@ def test_a_loss_that_is_not_finite_is_a_result(loss: float) -> None:
     assert torch.equal(task.module.weight, task.weights[0])
 
 
-def flow_task(objective: str = "sampled") -> FlowTask:
+OBJECTIVES = [Sampled(), Covering()]
+
+
+def flow_task(objective: Objective) -> FlowTask:
     model = make_model("realnvp", ring(), dtype=torch.float32)
     return FlowTask(model, ring(), objective, lambda epoch: None)
 
 
-@pytest.mark.parametrize("objective", ["sampled", "covering"])
-def test_training_a_flow_is_bit_equal_and_lowers_the_loss(objective: str) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda each: type(each).__name__)
+def test_training_a_flow_is_bit_equal_and_lowers_the_loss(objective: Objective) -> None:
     outcomes: list[tuple[Outcome, dict[str, Tensor]]] = []
     for _ in range(2):
         task = flow_task(objective)
@@ -126,8 +128,8 @@ def test_training_a_flow_is_bit_equal_and_lowers_the_loss(objective: str) -> Non
 @torch.no_grad()
 def test_sampled_objective_bounds_the_covering_one() -> None:
     model: VQFlow = make_model("realnvp", ring(), dtype=torch.float64)
-    covering = FlowTask(model, ring(), "covering", lambda epoch: None)
-    sampled = FlowTask(model, ring(), "sampled", lambda epoch: None)
+    covering = FlowTask(model, ring(), Covering(), lambda epoch: None)
+    sampled = FlowTask(model, ring(), Sampled(), lambda epoch: None)
     rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
     bound = torch.stack([next(sampled.losses(rows, 300, noise)) for _ in range(200)]).mean()
     exact = next(covering.losses(rows, 300, noise))
@@ -143,14 +145,14 @@ PROGRAM = """
     from conftest import make_model, ring
     from vqflow.config.entries import Optimisation
     from vqflow.files import save_weights
-    from vqflow.objectives import FlowTask
+    from vqflow.objectives import FlowTask, Sampled
     from vqflow.training.loop import Checkpoint, fit
     import time
 
     torch.set_num_threads(1)
     folder, pause = Path(sys.argv[1]), float(sys.argv[2])
     model = make_model("realnvp", ring(), dtype=torch.float32)
-    task = FlowTask(model, ring(), "sampled", lambda epoch: time.sleep(pause))
+    task = FlowTask(model, ring(), Sampled(), lambda epoch: time.sleep(pause))
     settings = Optimisation.model_validate({settings!r})
     outcome = fit(task, settings, 1, 2, Checkpoint(folder / "checkpoint.pt", "same", 0.0))
     history = [list(row.values()) for row in outcome.history]
@@ -197,9 +199,9 @@ def test_a_checkpoint_of_another_configuration_is_not_used(tmp_path: Path) -> No
     assert resumed.history[:3] == fresh.history
 
 
-@pytest.mark.parametrize("objective", ["sampled", "covering"])
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda each: type(each).__name__)
 def test_charts_that_are_not_trained_are_projected_on_at_once(
-    objective: Literal["sampled", "covering"], monkeypatch: pytest.MonkeyPatch
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = ring(3)
     x = torch.as_tensor(data.points["train"])
@@ -212,7 +214,7 @@ def test_charts_that_are_not_trained_are_projected_on_at_once(
     for train in (False, True):
         flow = build_flow({"class": "zuko.flows.MAF", "transforms": 1}, "", 2, 3, seed=0)
         embedding = Conformal(3, 4, 2, train=train)
-        model = VQFlow(Preprocessing(data.spec, standardise=False), atlas, embedding, flow).double()
+        model = VQFlow(Preprocessing(data.spec), atlas, embedding, flow).double()
         model.place_charts(x, model.atlas.pairs(x))
         task = FlowTask(model, data, objective, lambda epoch: None)
         counted: list[int] = []
@@ -243,7 +245,7 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
     atlas.fit(data, seed=0)
     embedding = Conformal(3, 4, 2)
     flow = build_flow({"class": "zuko.flows.MAF", "transforms": 1}, "", 2, atlas.code_dim, seed=0)
-    model = VQFlow(Preprocessing(data.spec, standardise=False), atlas, embedding, flow).double()
+    model = VQFlow(Preprocessing(data.spec), atlas, embedding, flow).double()
     x = torch.as_tensor(data.points["train"])
     model.place_charts(x, model.atlas.pairs(x))
     rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
@@ -254,13 +256,13 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
         distance = x - model.reconstruct(x, torch.full((300,), chart))
         errors += share * distance.square().sum(1)
     plain, penalised = (
-        FlowTask(model, data, "covering", lambda epoch: None, w) for w in (0.0, weight)
+        FlowTask(model, data, Covering(), lambda epoch: None, w) for w in (0.0, weight)
     )
     difference = next(penalised.losses(rows, 300, noise)) - next(plain.losses(rows, 300, noise))
     torch.testing.assert_close(difference, weight * errors.mean(), rtol=0, atol=1e-10)
     assert penalised.validate() == plain.validate()
-    sampled = FlowTask(model, data, "sampled", lambda epoch: None, weight)
-    bare = FlowTask(model, data, "sampled", lambda epoch: None)
+    sampled = FlowTask(model, data, Sampled(), lambda epoch: None, weight)
+    bare = FlowTask(model, data, Sampled(), lambda epoch: None)
     draws = []
     for _ in range(300):
         state = noise.get_state()

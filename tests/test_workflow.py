@@ -154,7 +154,7 @@ def test_frames_bases_and_chosen_charts_run_from_their_entries(project: Path) ->
     atlases = results / "atlases" / "helix"
     assert len(pd.read_csv(atlases / "kmeans-auto/seed0/choice.csv")) == 4
     assert len(pd.read_csv(atlases / "kmeans32/seed0/choice.csv")) == 0
-    config["datasets"]["helix"]["preprocess"] = {"standardise": False}
+    config["datasets"]["helix"]["preprocess"] = []
     (project / "framed.yaml").write_text(yaml.safe_dump(config))
     jobs = planned(project, "--configfile", "framed.yaml")
     assert jobs["fit_atlas"] == 1, "of the charts that are chosen in the space of the flow"

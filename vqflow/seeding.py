@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive_seed(*names: object) -> int:
@@ -20,3 +26,25 @@ def derive_seed(*names: object) -> int:
     """
     text = "\x1f".join(str(name) for name in names)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@contextmanager
+def seeded_by(generator: torch.Generator | None) -> Iterator[None]:
+    """Makes what draws from torch's global random numbers repeatable by a generator.
+
+    For ``torch.distributions``, whose ``sample`` takes none. One number of the generator seeds
+    the draws within; the global state is as before afterwards.
+
+    Args:
+        generator: The generator; ``None`` leaves the global state as it is.
+    """
+    if generator is None:
+        yield
+        return
+    import torch  # parsing a configuration needs seeds, and no torch
+
+    bound = torch.iinfo(torch.int64).max
+    seed = torch.randint(bound, (), generator=generator, device=generator.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seed))
+        yield

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vqflow.atlases.base import Atlas, Prior, as_data_space
 from vqflow.atlases.networks import decoder_network, encoder_network
+from vqflow.atlases.quantiser import DEFAULT, Quantiser, code_space, codebook_size
 from vqflow.config.entries import Optimisation
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.seeding import derive_seed
@@ -23,7 +24,8 @@ class VQAtlas(Atlas):
 
     Args:
         spec: What the data look like.
-        charts: K, the size of the codebook.
+        charts: K, the size of the codebook; to be left out where the quantiser has ``levels``,
+            whose product it then is.
         code_dim: C, the width of the code.
         training: Budget and optimiser of the auto-encoder (see ``Optimisation``).
         hidden: Widths of the encoder's hidden layers, mirrored by the decoder; for
@@ -31,9 +33,13 @@ class VQAtlas(Atlas):
         min_charts: m, see :class:`~vqflow.atlases.Atlas`.
         epsilon: ε, see :class:`~vqflow.atlases.Atlas`.
         prior: See :class:`~vqflow.atlases.Atlas`.
-        decay: Decay of the codebook's exponential moving average.
-        commitment: Weight of the commitment loss.
-        expire_below: A code whose moving count falls below is placed anew.
+        quantiser: Entry of the quantiser, a class of vector-quantize-pytorch and its arguments:
+            ``VectorQuantize``, also with ``use_cosine_sim``, ``FSQ`` with ``levels``, or another
+            that chooses the nearest of one codebook's centres. ``dim`` and ``codebook_size`` are
+            supplied. ``None`` for ``quantiser.DEFAULT``, which an entry replaces in whole.
+
+    Distances are those of the quantiser: between E(x) and the centres; with cosine similarity
+    between unit vectors; with FSQ between grid points and the bounded E(x).
 
     Raises:
         ValueError: If an argument is out of range.
@@ -42,39 +48,54 @@ class VQAtlas(Atlas):
     def __init__(
         self,
         spec: DataSpec,
-        charts: int,
+        *,
+        charts: int | None = None,
         code_dim: int,
         training: Mapping[str, Any],
         hidden: Sequence[int] = (64, 64),
         min_charts: int = 1,
         epsilon: float = 0.0,
         prior: Prior = "coverage",
-        decay: float = 0.9,
-        commitment: float = 1.0,
-        expire_below: float = 1.0,
+        quantiser: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(spec, min_charts, epsilon, prior)
-        if charts < min_charts:
-            raise ValueError(f"charts is {charts}; it must be at least min_charts = {min_charts}")
+        self.quantiser = dict(quantiser or DEFAULT)
+        self.wanted_charts = codebook_size(self.quantiser, charts, code_dim)
+        if self.wanted_charts < min_charts:
+            raise ValueError(
+                f"charts is {self.wanted_charts}; it must be at least min_charts = {min_charts}"
+            )
         if code_dim < 1:
             raise ValueError(f"code_dim is {code_dim}; it must be at least 1")
         if spec.kind == "image" and len(hidden) != 2:
             raise ValueError(f"hidden is {list(hidden)}; images need two numbers of channels")
-        self.wanted_charts = charts
         self.wanted_code_dim = code_dim
         self.training_settings = Optimisation.model_validate(training)
-        self.quantisation = {
-            "decay": decay,
-            "commitment_weight": commitment,
-            "threshold_ema_dead_code": expire_below,
-        }
         self.encoder = encoder_network(spec, code_dim, hidden)
         self.decoder = decoder_network(spec, code_dim, hidden)
+        self.space = code_space(self.quantiser)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Gives E(x) (N, C) of points x (N, D)."""
-        code: Tensor = self.encoder(self.normalise(x))
+        """Gives E(x) (N, C) of points x (N, D), where the quantiser measures distances."""
+        code: Tensor = self.space(self.encoder(self.normalise(x)))
         return code
+
+    @property
+    def quantiser_place(self) -> str:
+        """Where the quantiser stands in the configuration."""
+        name = type(self).__name__ if self.entry is None else self.entry.name
+        return f"atlases.{name}.quantiser"
+
+    def build_quantiser(self) -> Quantiser:
+        """Builds the quantiser, which only fitting needs.
+
+        Raises:
+            ConfigError: If its class refuses its arguments.
+            ValueError: If it has no codebook of K centres.
+        """
+        return Quantiser(
+            self.quantiser, self.quantiser_place, self.wanted_code_dim, self.wanted_charts
+        )
 
     def fit(
         self, data: Data, seed: int, checkpoint: Checkpoint | None = None
@@ -83,6 +104,7 @@ class VQAtlas(Atlas):
 
         Raises:
             RuntimeError: If training diverged, or there are fewer points than charts.
+            ValueError: If the quantiser does not choose the nearest of its centres.
         """
         x = as_data_space(data, "train")
         if len(x) < self.wanted_charts:
@@ -105,9 +127,10 @@ class VQAtlas(Atlas):
         )
         if outcome.status == "diverged":
             raise RuntimeError(f"the auto-encoder of '{data.spec.name}' diverged, seed {seed}")
-        codes = task.codebook.codebook.detach()
         self.eval().requires_grad_(False)
-        self.set_charts(codes, x.to(device))
+        task.codebook.eval()  # or looking at points would move the centres
+        task.codebook.check(self.encoder(inputs[:_KMEANS_POINTS]))
+        self.set_charts(task.codebook.centres, x.to(device))
         self.cpu()
         return outcome.history
 
@@ -120,25 +143,17 @@ class VQAtlas(Atlas):
 
 
 class _AutoEncoding:
-    """L(D(Q(E(x))), x) with L the mean squared error, plus the commitment loss."""
+    """L(D(Q(E(x))), x) with L the mean squared error, plus the quantiser's loss."""
 
     def __init__(self, atlas: VQAtlas, inputs: Tensor, validation: Tensor, seed: int) -> None:
-        from vector_quantize_pytorch import VectorQuantize  # slow to import, only needed here
-
         self.inputs = inputs
         self.validation = validation
-        self.codebook = VectorQuantize(
-            dim=atlas.wanted_code_dim,
-            codebook_size=atlas.wanted_charts,
-            kmeans_init=True,
-            kmeans_iters=20,
-            **atlas.quantisation,
-        ).to(inputs.device)
-        self.encoder, self.decoder = atlas.encoder, atlas.decoder
-        self.module: nn.Module = nn.ModuleList([self.encoder, self.decoder, self.codebook])
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(derive_seed("codebook", seed))
+            self.codebook = atlas.build_quantiser().to(inputs.device)
             self.codebook(atlas.encoder(inputs[:_KMEANS_POINTS]))
+        self.encoder, self.decoder = atlas.encoder, atlas.decoder
+        self.module: nn.Module = nn.ModuleList([self.encoder, self.decoder, self.codebook])
 
     @property
     def points(self) -> int:
@@ -149,10 +164,10 @@ class _AutoEncoding:
             x = self.inputs[rows]
             quantised, _, commitment = self.codebook(self.encoder(x))
             error = nn.functional.mse_loss(self.decoder(quantised), x)
-            yield error + commitment.sum()
+            yield error + commitment
 
     def validate(self) -> dict[str, float]:
-        losses, counts = [], torch.zeros(self.codebook.codebook_size, device=self.inputs.device)
+        losses, counts = [], torch.zeros(len(self.codebook.centres), device=self.inputs.device)
         for x in self.validation.split(_KMEANS_POINTS):
             quantised, chart, _ = self.codebook(self.encoder(x))
             error = (self.decoder(quantised) - x).square().mean(1)

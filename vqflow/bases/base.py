@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
+
+
+class NoNoiseError(NotImplementedError):
+    """A base without a map to standard normal noise was asked for it."""
 
 
 class Base(nn.Module, ABC):
     """A distribution q_k(w) on R^d for each chart, in place of the flow's standard normal.
 
-    The flow maps data to w. The noise z that is inferred from a point is what is left of w
-    once the base is known, and standard normal if the model is right.
+    An entry of ``bases``. A subclass takes ``features`` (d), ``charts`` (K) and the further
+    arguments of its entry, and gives :meth:`log_prob` and :meth:`sample`: with these a model
+    trains, has a density and draws. Its parameters are trained with the flow; what is fitted
+    before goes into :meth:`fit`.
+
+    The noise z that is inferred from a point is what is left of w once the base is known, and
+    standard normal if the model is right: it needs :meth:`to_noise`, and the way back
+    :meth:`from_noise`.
     """
 
     @abstractmethod
@@ -19,12 +30,28 @@ class Base(nn.Module, ABC):
         """Gives log q_k(w) (P,), in nats, of w (P, d) on charts (P,)."""
 
     @abstractmethod
+    def sample(self, charts: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draws w (P, d) for charts (P,), in the dtype and on the device of the parameters.
+
+        Args:
+            charts: The charts.
+            generator: Source of random numbers. ``torch.distributions`` takes none:
+                ``with vqflow.seeding.seeded_by(generator)`` makes it repeatable.
+        """
+
     def to_noise(self, w: Tensor, charts: Tensor) -> Tensor:
         """Maps w (P, d) to z (P, d)."""
+        raise NoNoiseError(self._missing("to_noise"))
 
-    @abstractmethod
     def from_noise(self, z: Tensor, charts: Tensor) -> Tensor:
         """Maps z (P, d) to w (P, d); z ~ N(0, I) gives samples of q_k."""
+        raise NoNoiseError(self._missing("from_noise"))
+
+    def _missing(self, method: str) -> str:
+        return (
+            f"the base {type(self).__name__} has no {method}, which noise z needs; densities and "
+            "samples do not"
+        )
 
     def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> Tensor | None:
         """Starts the base from the untrained flow's w (P, d); nothing to do by default.

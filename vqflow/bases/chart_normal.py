@@ -40,6 +40,7 @@ class ChartNormal(Base):
         super().__init__()
         if rounds < 0:
             raise ValueError(f"rounds is {rounds}; allowed: 0 or more")
+        self.features = features
         self.rounds = rounds
         self.frame = build_frame(
             covariance, features, charts, rank=rank, shrinkage=shrinkage, train=train
@@ -49,6 +50,12 @@ class ChartNormal(Base):
         """Gives log N(w; b_k, L_k L_kᵀ) (P,)."""
         z, ladj = self.frame.inward(w, charts)
         return standard_normal(z) + ladj
+
+    def sample(self, charts: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draws w (P, d) from the charts' normals."""
+        like, shape = self.frame.centre, (len(charts), self.features)
+        z = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+        return self.from_noise(z, charts)
 
     def to_noise(self, w: Tensor, charts: Tensor) -> Tensor:
         """Gives L_k⁻¹ (w - b_k)."""

@@ -32,6 +32,7 @@ SECTIONS = (
     "flows",
     "embeddings",
     "bases",
+    "objectives",
     "training",
     "sampling",
     "variants",
@@ -60,6 +61,7 @@ class Config(Strict):
     flows: dict[Name, Component]
     embeddings: dict[Name, Component]
     bases: dict[Name, Component] = Field(default_factory=dict)
+    objectives: dict[Name, Component]
     training: dict[Name, Training]
     variants: dict[Name, Variant]
     sampling: dict[Name, Sampling]
@@ -92,6 +94,9 @@ class Config(Strict):
                         f"{place}.baseline: '{variant.baseline}' has a baseline itself; "
                         "compare with a variant that has none"
                     )
+        for name, training in self.training.items():
+            place = f"training.{name}.objective"
+            self._check(place, "objective", training.objective, self.objectives)
         for name, atlas in self.atlases.items():
             if atlas.choice is not None:
                 place = f"atlases.{name}.choice.embedding"
@@ -167,6 +172,7 @@ class Config(Strict):
             base=None if entry.base is None else self.bases[entry.base],
             training=self.training[training],
             sampling=self.sampling[benchmark.sampling],
+            objective=self.objectives[self.training[training].objective],
             choice_embedding=None if choice is None else self.embeddings[choice.embedding],
         )
 
@@ -217,6 +223,7 @@ class Config(Strict):
                 if part is not None
             ],
             "bases": [setting.base.name for setting in settings if setting.base is not None],
+            "objectives": [setting.objective.name for setting in settings],
             "training": [setting.training.name for setting in settings],
             "sampling": [setting.sampling.name for setting in settings],
             "variants": self._with_baselines(setting.variant for setting in settings),
@@ -250,6 +257,7 @@ class Config(Strict):
             "flows": [variant.flow for variant in variants],
             "embeddings": [variant.embedding for variant in variants],
             "bases": [variant.base for variant in variants if variant.base is not None],
+            "objectives": [self.training[variant.training].objective for variant in variants],
             "training": [variant.training for variant in variants],
         }
 

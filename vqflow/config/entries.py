@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
@@ -24,12 +25,11 @@ class Entry(Strict):
     name: SkipJsonSchema[str] = ""
 
 
-class Component(BaseModel):
-    """A class by its import path, and its keyword arguments; its key is its name."""
+class Part(BaseModel):
+    """A class by its import path, and its keyword arguments."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, populate_by_name=True)
 
-    name: SkipJsonSchema[str] = ""
     class_: ImportPath = Field(alias="class", description="Import path of the class.")
 
     def arguments(self) -> dict[str, Any]:
@@ -37,22 +37,42 @@ class Component(BaseModel):
         return {"class": self.class_, **(self.__pydantic_extra__ or {})}
 
 
-class Preprocess(Strict):
-    """The bijection between data space and the space that the flow models."""
+class Component(Part):
+    """An entry of the catalogue that is a class: its key there is its name."""
 
-    logit: float | None = Field(
-        None, gt=0, lt=0.5, description="α of the logit of pixels in [0, 1); null: no logit."
-    )
-    standardise: bool = Field(True, description="Zero mean and unit variance per coordinate.")
-    min_scale: float = Field(
-        0.0, ge=0, description="Least standard deviation that a coordinate is divided by."
-    )
+    name: SkipJsonSchema[str] = ""
+
+
+STANDARDISE = "vqflow.preprocessing.Standardise"
+LOGIT = "vqflow.preprocessing.Logit"
 
 
 class DatasetEntry(Component):
     """A data set: a class, its arguments, and the preprocessing of its points."""
 
-    preprocess: Preprocess = Field(default_factory=lambda: Preprocess.model_validate({}))
+    preprocess: list[Part] = Field(
+        default_factory=lambda: [Part.model_validate({"class": STANDARDISE})],
+        description="Bijections between the data's space and the one that the flow models, "
+        "first to last, each fitted on the training split; an empty list is the identity.",
+    )
+
+    @field_validator("preprocess", mode="before")
+    @classmethod
+    def _refuse_keys(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            raise ValueError(f"is a list of bijections; write {_as_list(given)}")
+        return given
+
+
+def _as_list(keys: Mapping[str, Any]) -> str:
+    """Says as a list what the keys of earlier versions said: logit, standardise, min_scale."""
+    steps = []
+    if keys.get("logit") is not None:
+        steps.append(f"{{class: {LOGIT}, alpha: {keys['logit']}}}")
+    if keys.get("standardise", True):
+        least = f", min_scale: {keys['min_scale']}" if keys.get("min_scale") else ""
+        steps.append(f"{{class: {STANDARDISE}{least}}}")
+    return f"[{', '.join(steps)}]"
 
 
 class Optimisation(Strict):
@@ -130,9 +150,7 @@ class AtlasEntry(Component):
 class Training(Optimisation, Entry):
     """How a flow is trained, and what is drawn from it meanwhile."""
 
-    objective: Literal["sampled", "covering"] = Field(
-        description="'sampled': one chart per point and step; 'covering': all that cover it."
-    )
+    objective: Name = Field(description="What is maximised: an entry of `objectives`.")
     reconstruction_weight: float = Field(
         0.0,
         ge=0,
@@ -168,7 +186,7 @@ class Variant(Entry):
     training: Name
     embedding: Name = "identity"
     base: Name | None = Field(
-        None, description="What the flow's noise is distributed as; null: standard normal."
+        None, description="What the flow's noise is distributed as; null: the flow's own base."
     )
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
 

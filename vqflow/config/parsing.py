@@ -76,7 +76,7 @@ def _describe(detail: Any) -> str:
         return str(detail["ctx"]["error"])
     place = ".".join(str(part) for part in detail["loc"])
     given = "" if detail["type"] == "missing" else f" (given: {detail['input']!r})"
-    message = detail["msg"]
+    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
     if detail["type"] == "extra_forbidden":
         given, message = "", "no such key here; config/README.md lists the keys"
     return f"{place}: {message}{given}"

@@ -10,7 +10,7 @@ from vqflow.config.entries import (
     Component,
     DatasetEntry,
     Device,
-    Preprocess,
+    Part,
     Sampling,
     Strict,
     Training,
@@ -26,7 +26,7 @@ class AtlasSetting(Strict):
 
     atlas: AtlasEntry
     embedding: Component | None = None
-    preprocess: Preprocess | None = None
+    preprocess: list[Part] | None = None
 
     def on(self, device: Device) -> AtlasSetting:
         """Gives the same, trained on a device."""
@@ -47,6 +47,7 @@ class ModelSetting(Strict):
     embedding: Component
     base: Component | None
     training: Training
+    objective: Component
 
 
 class Setting(ModelSetting):

@@ -5,14 +5,17 @@ validation of ``torch.distributions`` off for the whole process.
 """
 
 from vqflow.flows.autoregressive import invert_autoregressive
-from vqflow.flows.conditional import ConditionalFlow, build_flow
+from vqflow.flows.build import build_flow
+from vqflow.flows.conditional import ConditionalFlow
 from vqflow.flows.gaussian import Gaussian, unchanged
 from vqflow.flows.multiscale import MultiScaleRealNVP
+from vqflow.flows.per_chart import PerChart
 
 __all__ = [
     "ConditionalFlow",
     "Gaussian",
     "MultiScaleRealNVP",
+    "PerChart",
     "build_flow",
     "invert_autoregressive",
     "unchanged",

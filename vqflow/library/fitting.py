@@ -24,6 +24,7 @@ from vqflow.library.fitted import FittedModel
 from vqflow.library.points import Kind, check_spread, read_points
 from vqflow.library.settings import (
     DATASET,
+    OBJECTIVE,
     SINGLE,
     atlas_setting,
     budget,
@@ -33,7 +34,7 @@ from vqflow.library.settings import (
 )
 from vqflow.models.build import build_model, count_parameters, place_charts
 from vqflow.models.vqflow import VQFlow
-from vqflow.objectives import FlowTask
+from vqflow.objectives import Covering, FlowTask
 from vqflow.seeding import derive_seed
 from vqflow.training import Outcome
 from vqflow.training import fit as run_training
@@ -105,6 +106,7 @@ def fit(
             embedding=frames(features),
             base=None,
             training=training,
+            objective=OBJECTIVE,
         )
         model = build_model(setting, atlas, seed)
         model.preprocessing.fit(data.points["train"], seed=0)
@@ -130,7 +132,7 @@ def _train(model: VQFlow, data: Data, training: Training, seed: int) -> Outcome:
     small = count_parameters(model.flow) <= _SMALL
     with torch.random.fork_rng(), _threads(1 if small else torch.get_num_threads()):
         outcome = run_training(
-            FlowTask(model, data, training.objective, lambda epoch: None),
+            FlowTask(model, data, Covering(), lambda epoch: None),
             training,
             seed=derive_seed("flow", seed),
             batch_seed=derive_seed("order", seed),

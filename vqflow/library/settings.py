@@ -21,6 +21,9 @@ FLOWS: dict[str, dict[str, Any]] = {
 DATASET = DatasetEntry.model_validate({"name": "x", "class": "vqflow.datasets.arrays.Arrays"})
 """The points' entry, with the catalogue's preprocessing: standardised."""
 
+OBJECTIVE = Component.model_validate({"name": "covering", "class": "vqflow.objectives.Covering"})
+"""What training maximises, and validation chooses by."""
+
 SINGLE = AtlasSetting(
     atlas=AtlasEntry.model_validate({"name": "single", "class": "vqflow.atlases.SingleChart"})
 )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from vqflow.atlases import Atlas
 from vqflow.atlases.base import as_data_space
 from vqflow.atlases.covering import Covering
 from vqflow.bases import Base
-from vqflow.config.components import ConfigError, build_entry
-from vqflow.config.entries import AtlasEntry, Component, Preprocess
+from vqflow.config.components import ConfigError, build, build_entry
+from vqflow.config.entries import AtlasEntry, Component, Part
 from vqflow.config.setting import ModelSetting
-from vqflow.config.values import dump
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.embeddings import Embedding
 from vqflow.flows import build_flow
 from vqflow.models.vqflow import VQFlow
-from vqflow.preprocessing import Preprocessing
+from vqflow.preprocessing import Bijection, Preprocessing
 from vqflow.seeding import derive_seed
 
 
@@ -36,16 +37,25 @@ def build_atlas(entry: AtlasEntry, spec: DataSpec) -> Atlas:
     return atlas
 
 
-def build_preprocessing(name: str, entry: Preprocess, spec: DataSpec) -> Preprocessing:
+def build_preprocessing(name: str, entry: Sequence[Part], spec: DataSpec) -> Preprocessing:
     """Builds the preprocessing of a data set of the catalogue, not fitted yet.
 
     Raises:
-        ConfigError: If it does not suit the data.
+        ConfigError: If a class refuses its arguments, is not a :class:`Bijection`, or does not
+            suit the data.
     """
+    steps = []
+    for number, step in enumerate(entry):
+        place = f"datasets.{name}.preprocess.{number}"
+        steps.append(build(step.arguments(), place, features=spec.features))
+        if not isinstance(steps[-1], Bijection):
+            raise ConfigError(
+                f"{place}.class: '{step.class_}' is not a vqflow.preprocessing.Bijection"
+            )
     try:
-        return Preprocessing(spec, **dump(entry))
+        return Preprocessing(spec, steps)
     except ValueError as error:
-        raise ConfigError(f"datasets.{name}.preprocess: {error}") from error
+        raise ConfigError(str(error)) from error
 
 
 def build_model(setting: ModelSetting, atlas: Atlas, seed: int) -> VQFlow:
@@ -70,7 +80,14 @@ def build_model(setting: ModelSetting, atlas: Atlas, seed: int) -> VQFlow:
         context=atlas.code_dim,
         seed=derive_seed("weights", setting.flow.name, seed),
         shape=atlas.spec.shape if pixels else None,
+        charts=atlas.charts,
     )
+    if setting.base is not None and not flow.standard:
+        raise ConfigError(
+            f"bases.{setting.base.name}: takes the place of a standard normal, but "
+            f"flows.{setting.flow.name} has the base {flow.base_name}; give the variant "
+            "another flow, or no base"
+        )
     base = None
     if setting.base is not None:
         sizes = {"features": embedding.latent_features, "charts": atlas.charts}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from vqflow.atlases.base import Atlas
 from vqflow.atlases.covering import Covering
-from vqflow.bases import Base
+from vqflow.bases import Base, NoNoiseError
 from vqflow.embeddings import Embedding
 from vqflow.flows import ConditionalFlow
 from vqflow.preprocessing import Preprocessing
@@ -43,8 +43,8 @@ class VQFlow(nn.Module):
         atlas: A fitted atlas of K charts with codes of width C.
         embedding: Map from latent space (d) to preprocessed space (D), chart by chart.
         flow: The conditional flow, context C.
-        base: What the flow's noise is distributed as, chart by chart; ``None`` for the
-            flow's own, the standard normal.
+        base: What the flow's noise is distributed as, chart by chart, in place of a standard
+            normal; ``None`` for the flow's own.
     """
 
     log_confinement: Tensor
@@ -111,7 +111,7 @@ class VQFlow(nn.Module):
         return self._flow_log_prob(u, charts) + log_volume
 
     def _flow_log_prob(self, u: Tensor, charts: Tensor) -> Tensor:
-        code = self.atlas.standard_codes[charts]
+        code = self.code_of(charts)
         if self.base is None:
             return self.flow.log_prob(u, code)
         w, ladj = self.flow.call_and_ladj(u, code)
@@ -161,10 +161,9 @@ class VQFlow(nn.Module):
         Raises:
             ValueError: If the preprocessing is not the identity, which would bend volumes.
         """
-        if self.preprocessing.logit is not None or self.preprocessing.fits:
+        if not self.preprocessing.is_identity:
             raise ValueError(
-                "the density on the manifold is that of the data's own space: "
-                "set preprocess: {standardise: false, logit: null}"
+                "the density on the manifold is that of the data's own space: set preprocess: []"
             )
         joints = self._joint_chunks(x, "covering", self.chart_manifold_log_prob)
         return torch.cat([joint.logsumexp(1) for joint, _, _ in joints])
@@ -178,9 +177,15 @@ class VQFlow(nn.Module):
         return torch.cat(parts)
 
     def to_noise(self, y: Tensor, charts: Tensor) -> Tensor:
-        """Maps preprocessed points y (P, D) on charts k (P,) to noise z (P, d)."""
-        w = self._to_base(y, charts)
-        return w if self.base is None else self.base.to_noise(w, charts)
+        """Maps preprocessed points y (P, D) on charts k (P,) to noise z (P, d).
+
+        Raises:
+            NoNoiseError: If the base has no map to noise.
+        """
+        if self.base is not None:
+            return self.base.to_noise(self._to_base(y, charts), charts)
+        self._check_noise()
+        return self._to_base(y, charts)
 
     def infer_noise(
         self,
@@ -197,6 +202,9 @@ class VQFlow(nn.Module):
                 most probable k; ``"expected"``: z = Σ_k p(k|x) f_k(x).
             support: The charts that may be chosen.
             generator: For ``"sampled"``.
+
+        Raises:
+            NoNoiseError: If the base has no map to noise.
         """
         if chart not in ("sampled", "expected", "most_probable"):
             raise ValueError(f"chart is '{chart}'; allowed: 'sampled', 'expected', 'most_probable'")
@@ -217,13 +225,32 @@ class VQFlow(nn.Module):
         return self.to_noise(y, posterior.argmax(1))
 
     def to_data(self, z: Tensor, charts: Tensor) -> Tensor:
-        """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D)."""
-        u = self._to_latent(z, charts)
+        """Maps noise z (P, d) through charts k (P,): x = g_k(z) (P, D).
+
+        Raises:
+            NoNoiseError: If the base has no map from noise.
+        """
+        if self.base is None:
+            self._check_noise()
+        w = z if self.base is None else self.base.from_noise(z, charts)
+        u = self.flow.to_latent(w, self.code_of(charts))
         return self.preprocessing.inverse(self.embedding.embed(u, charts))
 
-    def _to_latent(self, z: Tensor, charts: Tensor) -> Tensor:
-        w = z if self.base is None else self.base.from_noise(z, charts)
-        return self.flow.to_latent(w, self.atlas.standard_codes[charts])
+    def through_noise(self, u: Tensor, charts: Tensor) -> Tensor:
+        """Gives u (P, d) mapped to the flow's noise and back: itself where the flow inverts."""
+        code = self.code_of(charts)
+        return self.flow.to_latent(self.flow.to_noise(u, code), code)
+
+    def _check_noise(self) -> None:
+        if not self.flow.standard:
+            raise NoNoiseError(
+                f"the flow's own base {self.flow.base_name} has no map to the standard normal, "
+                "which noise z needs; densities and samples do not"
+            )
+
+    def code_of(self, charts: Tensor) -> Tensor:
+        """Gives what the flow is told of charts (P,): their codes (P, C), or numbers (P, 1)."""
+        return charts[:, None] if self.flow.by_chart else self.atlas.standard_codes[charts]
 
     @torch.no_grad()
     def sample(
@@ -231,8 +258,8 @@ class VQFlow(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Draws points x (n, D) and the charts k (n,) that they came from.
 
-        x = g_k(z), k ~ p_k, z ~ N(0, I); :func:`vqflow.models.confinement.sample_confined`
-        keeps to the charts' regions.
+        k ~ p_k, and x through chart k from its base;
+        :func:`vqflow.models.confinement.sample_confined` keeps to the charts' regions.
 
         Args:
             n: Number of points.
@@ -251,20 +278,21 @@ class VQFlow(nn.Module):
         """Draws one point of each of the charts (P,): (P, D)."""
         parts = []
         for part in charts.split(self.pairs_per_chunk):
-            z = torch.randn(
-                len(part),
-                self.embedding.latent_features,
-                generator=generator,
-                dtype=self.atlas.log_prior.dtype,
-                device=self.device,
-            )
-            u = self._to_latent(z, part)
+            u = self.flow.to_latent(self._draw_base(part, generator), self.code_of(part))
             if residual:
                 y = self.embedding.sample(u, part, generator)
             else:
                 y = self.embedding.embed(u, part)
             parts.append(self.preprocessing.inverse(y))
         return torch.cat(parts)
+
+    def _draw_base(self, charts: Tensor, generator: torch.Generator | None) -> Tensor:
+        if self.base is not None:
+            return self.base.sample(charts, generator)
+        if not self.flow.standard:
+            return self.flow.sample_noise(self.code_of(charts), generator)
+        shape, dtype = (len(charts), self.embedding.latent_features), self.atlas.log_prior.dtype
+        return torch.randn(shape, generator=generator, dtype=dtype, device=self.device)
 
     @property
     def pairs_per_chunk(self) -> int:
@@ -297,7 +325,7 @@ class VQFlow(nn.Module):
 
     def _to_base(self, y: Tensor, charts: Tensor) -> Tensor:
         u = self.embedding.project(y, charts)
-        return self.flow.to_noise(u, self.atlas.standard_codes[charts])
+        return self.flow.to_noise(u, self.code_of(charts))
 
     def check_confinement(self) -> None:
         """Refuses a model whose Z_k is not known.

@@ -1,5 +1,8 @@
-"""What training a flow minimises (paper, section 3.3)."""
+"""What training a flow maximises, over the pairs of points and charts that cover them."""
 
+from vqflow.objectives.base import Objective
+from vqflow.objectives.covering import Covering
+from vqflow.objectives.sampled import Sampled
 from vqflow.objectives.task import FlowTask
 
-__all__ = ["FlowTask"]
+__all__ = ["Covering", "FlowTask", "Objective", "Sampled"]

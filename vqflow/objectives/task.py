@@ -1,25 +1,26 @@
-"""What training a flow minimises (paper, section 3.3), as a task of the training loop."""
+"""Training a flow by an objective (paper, section 3.3), as a task of the training loop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from vqflow.atlases.base import as_data_space
-from vqflow.atlases.covering import Covering
+from vqflow.atlases.covering import Covering as Pairs
 from vqflow.datasets.base import Array, Data
 from vqflow.models.vqflow import VQFlow
+from vqflow.objectives.base import Objective
+from vqflow.objectives.covering import Covering
 from vqflow.seeding import derive_seed
 
-Objective = Literal["sampled", "covering"]
 Snapshot = Callable[[int], None]
 
 _CHUNK = 8192
 _PROJECTED = 8192
 _VALIDATION_BATCH = 1024
+_ROUND_TRIP = 0.01
 
 
 class FlowTask:
@@ -28,23 +29,21 @@ class FlowTask:
     The encoder is run once per image or point, before training; data stay on the
     model's device; what does not depend on the weights (also the projections of an embedding
     that is not trained) is computed for thousands of points at once, so that a step runs
-    the flow and little else. ``module`` holds what is trained. With
-    P(x) = Σ_{k covers x} p_k and p̃_x(k) = p_k / P(x), the loss is
-
-    - ``"sampled"``: -(log p(x|k) + log P(x)), k ~ p̃_x drawn anew at every step;
-    - ``"covering"``: -log Σ_{k covers x} p_k p(x|k).
-
-    By Jensen's inequality the first is an upper bound of the second; validation is
-    by the second in both. Where an embedding raises the dimension, ``reconstruction`` times
-    the squared distance of a point to its reconstruction may be added, under the same charts.
+    the flow and little else. ``module`` holds what is trained. The loss is minus the mean of
+    the objective; validation is by the log-likelihood over the covering charts, whatever the
+    objective. Where an embedding raises the dimension, ``reconstruction`` times the squared
+    distance of a point to its reconstruction may be added, under the same charts.
 
     Args:
         model: The model, on its device.
         data: The data set; only its training and validation splits are read.
-        objective: The loss.
+        objective: What is maximised.
         end_epoch: Called after each epoch with its number.
         reconstruction: Weight of the reconstruction error in the training loss.
         pairs: The covering pairs of the training split, where they are known already.
+
+    Raises:
+        ValueError: If the flow has a base of its own and points lie where it is not one to one.
     """
 
     def __init__(
@@ -54,7 +53,7 @@ class FlowTask:
         objective: Objective,
         end_epoch: Snapshot,
         reconstruction: float = 0.0,
-        pairs: Covering | None = None,
+        pairs: Pairs | None = None,
     ) -> None:
         self.model = model
         parts = [model.flow, model.embedding, model.base]
@@ -63,7 +62,7 @@ class FlowTask:
         self._weight = reconstruction
         trained = any(parameter.requires_grad for parameter in model.embedding.parameters())
         self._project_first = model.embedding.moves and not trained
-        self._log_probs = {"sampled": self._sampled, "covering": self._covering}[objective]
+        self._objective, self._likelihood = objective, Covering()
         self._train = self._on_device(data.points["train"])
         self._train_pairs = pairs or self._pairs(data, "train")
         self._fixed = None if data.spec.levels else self._preprocess(self._train, None)
@@ -72,6 +71,8 @@ class FlowTask:
         validation = self._on_device(data.points["validation"])
         self._validation = self._preprocess(validation, generator)
         self._validation_pairs = self._pairs(data, "validation")
+        if not model.flow.standard:
+            self._check_domain()
 
     @property
     def points(self) -> int:
@@ -86,85 +87,55 @@ class FlowTask:
             else:
                 y, ladj = (part[rows] for part in self._fixed)
             pairs = self._train_pairs[rows]
-            log_probs = self._log_probs(y, pairs, batch_size, noise, self._weight)
-            for log_prob, part in zip(log_probs, ladj.split(batch_size), strict=True):
-                yield -(log_prob + part).mean()
+            values = self._values(y, pairs, batch_size, self._objective, noise, self._weight)
+            for value, part in zip(values, ladj.split(batch_size), strict=True):
+                yield -(value + part).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Gives minus the mean of log p over the covering charts, in nats."""
         y, ladj = self._validation
         total = ladj.double().sum()
-        for log_prob in self._covering(y, self._validation_pairs, _VALIDATION_BATCH, None, 0.0):
+        pairs = self._validation_pairs
+        for log_prob in self._values(y, pairs, _VALIDATION_BATCH, self._likelihood):
             total += log_prob.double().sum()
         return {"validation_loss": -float(total) / len(y)}
 
-    def _covering(
+    def _values(
         self,
         y: Tensor,
-        pairs: Covering,
+        pairs: Pairs,
         batch_size: int,
-        noise: torch.Generator | None,
-        weight: float,
+        objective: Objective,
+        noise: torch.Generator | None = None,
+        weight: float = 0.0,
     ) -> Iterator[Tensor]:
-        """Gives log Σ_{k covers y} p_k p(y|k) (B,) of each batch of points y (N, D).
+        """Gives what the objective maximises (B,), of each batch of points y (N, D).
 
-        Less ``weight`` times the reconstruction error, averaged over p̃_y.
+        Less ``weight`` times the reconstruction error, averaged over the chosen charts.
         """
+        pairs, log_weight = objective.choose(pairs, self.model.atlas.log_prior, noise)
+        masks = pairs.mask.split(batch_size)
+        rows: Tensor | None = None
+        counts: int | list[int] = batch_size
         if pairs.charts.shape[1] == 1:
             charts = pairs.charts[:, 0]
-            constants = self.model.atlas.log_prior[charts]
-            yield from self._on_charts(y, charts, constants, batch_size, weight)
-            return
-        rows, charts = pairs.pairs()
-        masks = pairs.mask.split(batch_size)
-        counts = torch.stack([mask.sum() for mask in masks]).tolist()
-        parts = (table.split(counts) for table in (rows, charts))
+        else:
+            rows, charts = pairs.pairs()
+            counts = torch.stack([mask.sum() for mask in masks]).tolist()
         log_probs = self._chart_log_probs(y, rows, charts, counts)
-        for mask, row, chart, log_prob in zip(masks, *parts, log_probs, strict=True):
-            prior = self.model.atlas.log_prior[chart]
-            values = log_prob + prior
-            joint = values.new_full(mask.shape, -torch.inf).masked_scatter(mask, values)
-            if not weight:
-                yield joint.logsumexp(1)
-                continue
-            priors = joint.detach().masked_scatter(mask, prior).softmax(1)
-            errors = torch.zeros_like(joint).masked_scatter(mask, self._error(y[row], chart))
-            yield joint.logsumexp(1) - weight * (priors * errors).sum(1)
-
-    def _sampled(
-        self,
-        y: Tensor,
-        pairs: Covering,
-        batch_size: int,
-        noise: torch.Generator | None,
-        weight: float,
-    ) -> Iterator[Tensor]:
-        """Gives log p(y|k) + log P(y) (B,), k drawn, of each batch of points y (N, D).
-
-        Less ``weight`` times the reconstruction error on chart k.
-        """
-        log_prior = self.model.atlas.log_prior[pairs.charts]
-        weights = log_prior.masked_fill(~pairs.mask, -torch.inf)
-        column = torch.multinomial(weights.exp(), 1, generator=noise)
-        charts = pairs.charts.gather(1, column)[:, 0]
-        yield from self._on_charts(y, charts, weights.logsumexp(1), batch_size, weight)
-
-    def _on_charts(
-        self,
-        y: Tensor,
-        charts: Tensor,
-        constants: Tensor,
-        batch_size: int,
-        weight: float,
-    ) -> Iterator[Tensor]:
-        parts = (table.split(batch_size) for table in (y, charts, constants))
-        log_probs = self._chart_log_probs(y, None, charts, batch_size)
-        for points, chart, constant, of_chart in zip(*parts, log_probs, strict=True):
-            log_prob = of_chart + constant
+        if rows is None:
+            rows = torch.arange(len(y), device=y.device)
+        parts = (table.split(counts) for table in (rows, charts))
+        weights = log_weight.split(batch_size)
+        for mask, row, chart, of_pairs, shares in zip(
+            masks, *parts, log_probs, weights, strict=True
+        ):
+            value = objective.combine(_as_table(of_pairs, mask), shares)
             if weight:
-                log_prob = log_prob - weight * self._error(points, chart)
-            yield log_prob
+                errors = _as_table(self._error(y[row], chart), mask)
+                value = value - weight * (shares.softmax(1) * errors).sum(1)
+            yield value
 
     def _chart_log_probs(
         self, y: Tensor, rows: Tensor | None, charts: Tensor, counts: int | list[int]
@@ -202,8 +173,34 @@ class FlowTask:
         y, ladj = self.model.preprocessing(self.model.preprocessing.dequantise(points, noise))
         return y, ladj
 
-    def _pairs(self, data: Data, split: str) -> Covering:
+    @torch.no_grad()
+    def _check_domain(self) -> None:
+        """Flows on a box, such as those of angles, map what lies outside like points inside."""
+        outside = 0
+        noise = torch.Generator(self.model.device).manual_seed(0)
+        for rows in torch.arange(self.points, device=self.model.device).split(_CHUNK):
+            y, _ = self._preprocess(self._train[rows], noise)
+            charts = self._train_pairs.charts[rows, 0]
+            u = self.model.embedding.project(y, charts)
+            error = (self.model.through_noise(u, charts) - u).abs()
+            outside += int((error > _ROUND_TRIP * (1 + u.abs())).any(1).sum())
+        if outside:
+            spec = self.model.atlas.spec
+            raise ValueError(
+                f"{type(self.model.flow.flow).__name__} is not one to one at {outside} of "
+                f"{self.points} training points: bring them into its domain by "
+                f"datasets.{spec.name}.preprocess"
+            )
+
+    def _pairs(self, data: Data, split: str) -> Pairs:
         return self.model.atlas.pairs(as_data_space(data, split).to(self.model.device))
 
     def _on_device(self, points: Array) -> Tensor:
         return torch.as_tensor(points).to(self.model.device)
+
+
+def _as_table(values: Tensor, mask: Tensor) -> Tensor:
+    """Puts the values of pairs (P,) where the mask (B, L) is true, and 0 elsewhere."""
+    if mask.shape[1] == 1:
+        return values[:, None]
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from vqflow.config.components import build_entry
 from vqflow.config.entries import Device
 from vqflow.config.setting import ModelSetting
 from vqflow.config.values import dump
@@ -19,7 +20,7 @@ from vqflow.models.build import build_model, place_charts
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import load_atlas, save_model
 from vqflow.models.vqflow import VQFlow
-from vqflow.objectives import FlowTask
+from vqflow.objectives import FlowTask, Objective
 from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
@@ -78,7 +79,7 @@ def _train(
         FlowTask(
             model,
             data,
-            training.objective,
+            build_entry(setting.objective, "objectives", Objective),
             take_snapshot,
             training.reconstruction_weight,
             pairs,

@@ -20,10 +20,16 @@ from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.figures.base import RunFigure
 from vqflow.metrics.base import Metric
 from vqflow.models.build import build_atlas, build_embedding, build_model
-from vqflow.models.vqflow import VQFlow
+from vqflow.objectives import Objective
 from vqflow.stages.evaluate import build_metric
-
-_CODES = 3
+from vqflow.stages.part_checks import (
+    POINTS,
+    check_base,
+    check_flow,
+    check_objective,
+    check_preprocessing,
+    check_quantiser,
+)
 
 
 def check(selection: Mapping[str, Any]) -> list[str]:
@@ -132,11 +138,8 @@ def _metric(entry: Component, name: str, dataset: Dataset, settings: Sequence[Se
             metric.check(_stand_in(settings[0], dataset))
         except ValueError as error:
             raise ConfigError(f"{place} on {name}: {error}") from error
-    preprocess = settings[0].dataset.preprocess
-    if metric.own_space and (preprocess.standardise or preprocess.logit is not None):
-        raise ConfigError(
-            f"{place}: needs datasets.{name}.preprocess: {{standardise: false, logit: null}}"
-        )
+    if metric.own_space and settings[0].dataset.preprocess:
+        raise ConfigError(f"{place}: needs datasets.{name}.preprocess: []")
     needed = getattr(metric, "samples", 0)
     for setting in settings:
         _check_samples(place, needed, name, setting)
@@ -195,30 +198,20 @@ def _figure(entry: Component, stated: Mapping[str, Any], datasets: Mapping[str, 
 def _model(setting: Setting, spec: DataSpec) -> None:
     atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
-    x = torch.rand(_CODES, spec.features, generator=torch.Generator().manual_seed(0))
-    charts = max(_CODES, atlas.min_charts)
+    x = torch.rand(POINTS, spec.features, generator=torch.Generator().manual_seed(0))
+    charts = max(POINTS, atlas.min_charts)
     atlas.set_charts(torch.zeros(charts, atlas.encode(x).shape[1]), x)
     if setting.choice_embedding is not None:
         build_embedding(setting.choice_embedding, atlas)
     model = build_model(setting, atlas, seed=0)
+    check_quantiser(atlas)
+    objective = build_entry(setting.objective, "objectives", Objective)
+    check_objective(setting.objective, objective)
+    check_preprocessing(setting.dataset, model.preprocessing)
+    check_flow(setting.flow, model)
+    check_base(setting.base, model)
     with torch.no_grad():
-        _try_flow(setting.flow, model)
         model.log_prob(x)
-
-
-def _try_flow(entry: Component, model: VQFlow) -> None:
-    """What a flow calls itself shows its mistakes at the first points."""
-    code = model.atlas.standard_codes[:_CODES]
-    u = torch.zeros(len(code), model.embedding.latent_features)
-    try:
-        mistake = "" if model.flow.log_prob(u, code).isfinite().all() else "log p is not finite"
-    except Exception as error:
-        mistake = f"{type(error).__name__}: {error}"
-    if mistake:
-        raise ConfigError(
-            f"flows.{entry.name}: fails on points of {u.shape[1]} dimensions: "
-            f"{mistake}; given: {entry.arguments()}"
-        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""The README's examples, as printed."""
+
+from __future__ import annotations
+
+import re
+from types import ModuleType
+from typing import Any
+
+import yaml
+from conftest import ROOT
+
+TEXT = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """Gives the README's blocks of a language, first to last."""
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def example(name: str) -> Any:
+    """Gives the class of a README's example, from the block that defines it."""
+    (block,) = (text for text in blocks("python") if f"class {name}(" in text)
+    module = ModuleType("my_things")
+    exec(block, vars(module))
+    return getattr(module, name)
+
+
+def entries(name: str) -> dict[str, Any]:
+    """Gives the README's YAML block that a name stands in."""
+    (block,) = (text for text in blocks("yaml") if f"{name}" in text)
+    content: dict[str, Any] = yaml.safe_load(block)
+    return content
+
+
+def lines(name: str) -> int:
+    """Counts the lines of an example's code, blank ones aside."""
+    (block,) = (text for text in blocks("python") if f"class {name}(" in text)
+    return sum(bool(line.strip()) for line in block.splitlines())
