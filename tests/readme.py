@@ -25,11 +25,25 @@ def example(name: str) -> Any:
     return getattr(module, name)
 
 
-def entries(name: str) -> dict[str, Any]:
-    """Gives the README's YAML block that a name stands in."""
-    (block,) = (text for text in blocks("yaml") if f"{name}" in text)
+def mine() -> dict[str, Any]:
+    """Gives the README's one configuration."""
+    (block,) = (text for text in blocks("yaml") if text.startswith("run: mine"))
     content: dict[str, Any] = yaml.safe_load(block)
     return content
+
+
+def entries(**names: list[str]) -> dict[str, Any]:
+    """Gives some entries of the README's configuration, by section."""
+    found = mine()
+    return {
+        section: {name: found[section][name] for name in wanted}
+        for section, wanted in names.items()
+    }
+
+
+def classes() -> str:
+    """Gives all of the README's classes, as one file."""
+    return "\n\n".join(text for text in blocks("python") if "class " in text)
 
 
 def lines(name: str) -> int:

@@ -109,7 +109,7 @@ def test_the_model_is_the_mixture_of_its_charts() -> None:
 @pytest.mark.parametrize("atlas", ["single", "kmeans32"])
 def test_it_trains_from_its_entry(tmp_path: Path, atlas: str) -> None:
     changes = {
-        "flows": entries("vqflow.flows.PerChart")["flows"],
+        "flows": entries(flows=["per-chart-maf"])["flows"],
         "variants": {"mine": {"flow": "per-chart-maf", "atlas": atlas, "training": "toy"}},
     }
     outputs = train(tmp_path, "mine", **changes)

@@ -138,7 +138,7 @@ def test_wrong_objectives_are_named_before_any_work(entry: dict[str, object], me
 def test_a_users_objective_trains(tmp_path: Path) -> None:
     """The README's example, as printed: 15 lines and an entry."""
     assert lines("Tempered") <= 15
-    changes = entries("my_things.Tempered")
+    changes = entries(objectives=["tempered"], training=["tempered"])
     changes["objectives"]["tempered"]["class"] = "test_objectives.Tempered"
     changes["training"]["tempered"]["epochs"] = 3
     changes["variants"] = {"mine": {"flow": "maf", "atlas": "vq32", "training": "tempered"}}

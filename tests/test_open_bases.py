@@ -243,7 +243,7 @@ def test_draws_are_repeatable_by_a_generator_and_leave_the_global_state() -> Non
 def test_a_users_base_trains(tmp_path: Path) -> None:
     """The README's example, as printed: 15 lines and an entry."""
     assert lines("StudentT") <= 15
-    changes = entries("my_things.StudentT")
+    changes = entries(bases=["student"], variants=["student-maf"])
     changes["bases"]["student"]["class"] = "test_open_bases.StudentT"
     outputs = train(tmp_path, "student-maf", **changes)
     history = pd.read_csv(outputs["history"])["validation_loss"]

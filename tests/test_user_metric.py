@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
-from conftest import ROOT
+from readme import classes, entries, lines
 from small import score, train
 
 from vqflow.config.entries import Component
@@ -18,22 +16,15 @@ VARIANTS = ["realnvp", "kmeans-realnvp"]
 SEEDS = [0, 1]
 
 
-def printed(language: str) -> str:
-    """Gives the first block of the README's section on metrics in a language."""
-    section = (ROOT / "README.md").read_text().partition("### A metric\n")[2]
-    return re.findall(rf"```{language}\n(.*?)```", section, re.S)[0]
-
-
 def test_a_loss_of_15_lines_is_in_all_tables_the_right_way_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = printed("python")
-    assert len([line for line in code.splitlines() if line]) <= 15
-    (tmp_path / "my_things.py").write_text(code)
+    assert lines("Missed") <= 15
+    (tmp_path / "my_things.py").write_text(classes())
     monkeypatch.syspath_prepend(tmp_path)
     metrics = [
         Component.model_validate({"name": name, **entry})
-        for name, entry in yaml.safe_load(printed("yaml"))["metrics"].items()
+        for name, entry in entries(metrics=["missed"])["metrics"].items()
     ]
     cells, tables = [], []
     files: dict[str, list[str]] = {"flows": [], "statuses": [], "atlases": []}

@@ -212,7 +212,7 @@ def test_wrong_quantisers_are_named_before_any_work(changes: Any, message: str) 
 
 
 def test_the_quantisers_of_the_readme_train(tmp_path: Path) -> None:
-    changes = entries("vq32-cosine")
+    changes = entries(atlases=["vq32-cosine", "fsq"])
     for entry in changes["atlases"].values():
         entry["training"]["epochs"] = 2
     for name in changes["atlases"]:

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, RUNS
+from readme import blocks, classes, entries, lines
 
-KINDS = ("python", "yaml")
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 
 TINY = {
@@ -264,13 +264,10 @@ def test_the_report_is_made(project: Path) -> None:
 
 def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None:
     """The README's, as printed: at most 15 lines, drawn without training anything again."""
-    section = (ROOT / "README.md").read_text().partition("### A figure\n")[2]
-    source, entry = (re.search(rf"```{kind}\n(.*?)```", section, re.S) for kind in KINDS)
-    assert source and entry
-    assert len([line for line in source[1].splitlines() if line.strip()]) <= 15
-    (project / "my_things.py").write_text(source[1])
+    assert lines("Strays") <= 15
+    (project / "my_things.py").write_text(classes())
     config = yaml.safe_load((project / "tiny.yaml").read_text())
-    config["figures"] |= yaml.safe_load(entry[1])["figures"]
+    config["figures"] |= entries(figures=["strays"])["figures"]
     config["benchmarks"]["toys"]["figures"].append("strays")
     (project / "strays.yaml").write_text(yaml.safe_dump(config))
     assert planned(project, "--configfile", "strays.yaml")["plot"] == 1
@@ -283,3 +280,20 @@ def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None
         pages = "".join(report.read(name).decode(errors="ignore") for name in report.namelist())
     assert "How far samples lie from the nearest point of the test split." in pages
     assert "samples of the model are coloured by the chart" in pages
+
+
+def test_the_readmes_examples_work_when_pasted(project: Path) -> None:
+    """One file of entries and one of classes, as printed: all are built, the data are made."""
+    (project / "my_things.py").write_text(classes())
+    (block,) = (text for text in blocks("yaml") if text.startswith("run: mine"))
+    (project / "mine.yaml").write_text(block)
+    (project / "data").mkdir(exist_ok=True)
+    np.save(project / "data" / "points.npy", np.random.default_rng(0).normal(size=(400, 2)))
+    everything = yaml.safe_load(block)
+    everything["benchmarks"]["mine"]["variants"] += ["framed-two-orders", "based-two-orders"]
+    everything["benchmarks"]["mine"]["datasets"] += ["heavy-tailed"]
+    (project / "everything.yaml").write_text(yaml.safe_dump(everything))
+    for name in ("mine.yaml", "everything.yaml"):
+        output = run(project, "--configfile", name, "--until", "prepare_data")
+        assert "can be built" in output
+    assert (project / "results" / "mine" / "data" / "heavy-tailed.npz").exists()
