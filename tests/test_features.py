@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -327,18 +326,10 @@ def test_other_weights_than_the_reference_s_are_refused(hub: Path) -> None:
         InceptionFeatures(weights).network(image_data().spec, other, "cpu")
 
 
-def test_without_weights_the_metric_warns_once_and_is_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_weights_there_is_no_reference(tmp_path: Path) -> None:
     path = tmp_path / "absent.pth"
-    metric = FrechetDistance(InceptionFeatures(str(path)), samples=5)
-    data = image_data()
-    with caplog.at_level(logging.WARNING):
-        reference = metric.reference(data)
-    assert reference == {}
-    assert list(metric.scores(trained(data, {}), reference)) == []
-    [record] = caplog.records
-    assert str(path) in record.getMessage() and WEIGHTS_NAME in record.getMessage()
+    with pytest.raises(FileNotFoundError, match=f"no weights at {path}.*{WEIGHTS_NAME}"):
+        FrechetDistance(InceptionFeatures(str(path)), samples=5).reference(image_data())
 
 
 @contextmanager
@@ -348,22 +339,17 @@ def served(monkeypatch: pytest.MonkeyPatch, home: Path, answer: Any) -> Iterator
     yield
 
 
-def test_an_unreachable_host_is_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unreachable_host_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(url: str, timeout: float) -> Any:
         assert 0 < timeout <= 60
         raise TimeoutError("timed out")
 
     with served(monkeypatch, tmp_path, refuse):
-        assert InceptionFeatures().prepare(image_data()) is None
-    [record] = caplog.records
-    assert "timed out" in record.getMessage() and str(tmp_path) in record.getMessage()
+        with pytest.raises(FileNotFoundError, match=f"no weights at {tmp_path}.*timed out"):
+            InceptionFeatures().prepare(image_data())
 
 
-def test_a_damaged_download_is_not_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_download_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"not the weights")
 
@@ -371,9 +357,9 @@ def test_a_damaged_download_is_not_kept(
         return source.open("rb")
 
     with served(monkeypatch, tmp_path, open_source):
-        assert inception.find_weights(None) is None
+        with pytest.raises(FileNotFoundError, match="damaged"):
+            inception.find_weights(None)
     assert list((tmp_path / "checkpoints").iterdir()) == []
-    assert "damaged" in caplog.text
 
 
 def test_the_cache_is_used_without_a_download(hub: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,10 +43,9 @@ class Mine(RunFigure):
 """
 
 
-def plan(raw: dict[str, Any], *folders: Path) -> dict[str, Drawing]:
+def plan(raw: dict[str, Any]) -> dict[str, Drawing]:
     config = parse_config(raw)
-    search = [*map(str, folders), *sys.path]
-    return plan_figures(config, stated_figures(config, search), across_training(config, search))
+    return plan_figures(config, stated_figures(config), across_training(config))
 
 
 def figures_of(drawings: dict[str, Drawing], figure: str) -> dict[str, Drawing]:
@@ -143,18 +142,21 @@ def test_a_drawing_survives_being_written_as_plain_values() -> None:
         assert load(Drawing, json.loads(canonical(dump(drawing)))) == drawing
 
 
-def test_a_class_of_the_users_is_planned_without_being_imported(tmp_path: Path) -> None:
+def test_a_class_of_the_users_is_planned_without_being_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "planned.py").write_text(USER + "\nraise RuntimeError('imported')\n")
     digits = {"figures": ["mine"]}
     raw = demo(figures={"mine": {"class": "planned.Mine", "x": 1}}, benchmarks={"digits": digits})
-    (drawing,) = figures_of(plan(raw, tmp_path), "mine").values()
+    (drawing,) = figures_of(plan(raw), "mine").values()
     assert drawing.name == "mine-digits-fid_classifier"
     assert drawing.entry.arguments() == {"class": "planned.Mine", "x": 1}
     assert drawing.files(PATTERNS)["model"][0] == "model/digits/realnvp/0"
     runs = drawing.files(PATTERNS)
     assert len(runs["flows"]) == len(runs["statuses"]) == len(runs["atlases"]) == 4 * 3
     config = parse_config(raw)
-    assert stated_figures(config, [tmp_path, *sys.path])["mine"].caption == "Mine."
+    assert stated_figures(config)["mine"].caption == "Mine."
 
 
 @pytest.mark.parametrize(
@@ -182,12 +184,13 @@ def test_a_class_of_the_users_is_planned_without_being_imported(tmp_path: Path) 
     ],
 )
 def test_a_wrong_statement_is_one_line(
-    tmp_path: Path, source: str, path: str, message: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, path: str, message: str
 ) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "wrong.py").write_text(source)
     raw = demo(figures={"mine": {"class": path}}, benchmarks={"digits": {"figures": ["mine"]}})
     with pytest.raises(ConfigError, match=f"^{message}") as caught:
-        plan(raw, tmp_path)
+        plan(raw)
     assert "\n" not in str(caught.value)
 
 

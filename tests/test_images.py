@@ -118,7 +118,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     sizes = {"train": 50, "validation": 10, "test": 20}
     monkeypatch.setattr(MNIST, "SPLIT_SIZES", sizes)
     sums = {file: hashlib.md5(content).hexdigest() for file, content in files.items()}
-    monkeypatch.setattr(MNIST, "MD5", sums)
+    for cls in (MNIST, FashionMNIST):
+        monkeypatch.setattr(cls, "MD5", sums)
     return files
 
 

@@ -16,6 +16,8 @@ from vqflow.stages.evaluate import build_metric
 
 LAYERS = [
     {"__init__", "seeding", "files", "provenance", "per_chart", "source"},
+    {"memo", "reading"},
+    {"identity"},
     {"config"},
     {"datasets"},
     {"training", "frames"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from small import FLOW_FILES, merge, metric, score, setting, train
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component
 from vqflow.datasets.base import Data
+from vqflow.identity import Code
 from vqflow.metrics.base import Metric, Quantity, Score
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.confinement import estimate_confinement
 from vqflow.models.store import load_model, save_confinement, save_model
 from vqflow.objectives import Covering, FlowTask
+from vqflow.stages.common import checkpoint_in
 from vqflow.stages.flow import train_flow
 from vqflow.stages.machine import Machine
 from vqflow.tables.summary import METRIC_COLUMNS
@@ -248,6 +251,47 @@ def test_saved_models_give_the_same_density(tmp_path: Path, data: Data, flow_nam
     x = model.preprocessing.dequantise(torch.as_tensor(data.points["test"][:10]))
     for support in ("all", "covering", "confined"):
         assert torch.equal(loaded.log_prob(x, support), model.log_prob(x, support))
+
+
+def test_a_model_loaded_under_other_code_warns_and_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = train(tmp_path, "kmeans-realnvp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = load_model(outputs["model"])
+    own = Code.identity
+    monkeypatch.setattr(Code, "identity", lambda self, *given: own(self, *given)[::-1])
+    with pytest.warns(UserWarning, match=r"model.pt: .* saved under .*, this is ") as caught:
+        loaded = load_model(outputs["model"])
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    x = torch.zeros(2, 3)
+    assert torch.equal(loaded.log_prob(x), model.log_prob(x))
+
+
+@pytest.mark.parametrize(
+    ("entry", "reached"),
+    [
+        (CATALOGUE["flows"]["realnvp-image"], "vqflow.flows.multiscale"),
+        (CATALOGUE["embeddings"]["frames"], "vqflow.frames.principal"),
+        (CATALOGUE["bases"]["chart-normal"], "vqflow.bases.chart_normal"),
+        (CATALOGUE["atlases"]["kmeans32"], "vqflow.atlases.kmeans"),
+    ],
+)
+def test_the_code_of_a_density_is_that_of_its_parts(entry: dict[str, Any], reached: str) -> None:
+    starts = ["vqflow.models.build.build_model", "vqflow.models.vqflow.VQFlow"]
+    assert reached in Code().reached(starts, entry)
+    found = Code().reached(starts)
+    assert reached not in found
+    assert not {"vqflow.objectives.task", "vqflow.datasets.toy3d", "vqflow.choice"} & set(found)
+
+
+def test_a_checkpoint_of_other_code_is_not_resumed(tmp_path: Path) -> None:
+    first = checkpoint_in(tmp_path / "scratch", "one", [3])
+    first.path.touch()
+    assert checkpoint_in(tmp_path / "scratch", "one", [3]).path.exists()
+    assert not checkpoint_in(tmp_path / "scratch", "two", [3]).path.exists()
+    assert not first.path.exists()
 
 
 def test_a_gpu_that_is_not_there_is_an_error() -> None:

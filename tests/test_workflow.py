@@ -208,6 +208,21 @@ def test_a_changed_figure_is_drawn_again_alone(project: Path) -> None:
     assert jobs == {"all": 1, "make_tables": 1, "plot": 1}
 
 
+def test_without_weights_a_distance_and_its_figure_are_not_planned(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(project / "torch"))
+    output = run(project, "-n", "--configfile", "config/mnist.yaml")
+    assert output.count("metrics.fid_inception is left out: no weights at") == 1
+    assert "figures/fid_curves-fid_inception" not in output
+    weights = project / "torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    output = run(project, "-n", "--configfile", "config/mnist.yaml")
+    assert "is left out" not in output
+    assert "figures/fid_curves-fid_inception" in output
+
+
 def test_the_cluster_profile_plans(project: Path) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm")
     arguments = ["--workflow-profile", "profiles/slurm", "--configfile", "config/mnist.yaml"]
@@ -247,11 +262,12 @@ def test_a_failed_job_is_made_good_by_running_again(project: Path) -> None:
     config["datasets"] = {"mine": {"class": "vqflow.datasets.arrays.Arrays", "path": "mine.npy"}}
     config["benchmarks"]["toys"] |= {"datasets": ["mine"], "variants": ["realnvp"], "figures": []}
     (project / "failed.yaml").write_text(yaml.safe_dump(config))
+    (project / "data").mkdir()
+    (project / "data" / "mine.npy").write_text("no array")
     output = run(project, "--configfile", "failed.yaml", fails=True)
-    assert "mine.npy" in output
+    assert "mine.npy' is no array of numbers" in output
     results = project / "results" / "failed"
     assert not list(results.rglob("*.npz")) + list(results.rglob("*.csv"))
-    (project / "data").mkdir()
     np.save(project / "data" / "mine.npy", np.random.default_rng(0).normal(size=(300, 2)))
     run(project, "--configfile", "failed.yaml")
     assert set(pd.read_csv(results / "tables" / "metrics.csv")["dataset"]) == {"mine"}

@@ -29,7 +29,7 @@ def provenance(**facts: Any) -> dict[str, Any]:
         **facts,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "git": _git_state(),
+        "git": git_state(),
         "hardware": _hardware(),
     }
 
@@ -41,7 +41,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git_state() -> dict[str, Any]:
+def git_state() -> dict[str, Any]:
+    """Gives the commit of this code, and whether files differ from it; nulls without git."""
     folder = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str:

@@ -6,6 +6,8 @@ The workflow is parsed by every job, so that nothing of a user's class may be im
 from __future__ import annotations
 
 import ast
+import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,12 +43,55 @@ def find_module(name: str, folders: Sequence[str | Path] | None = None) -> Path 
     Returns:
         The ``.py`` file, of a package its ``__init__.py``; ``None`` where there is none.
     """
+    folder = find_folder(name, folders)
+    return None if folder is None else _file_in(folder, name)
+
+
+def find_folder(name: str, folders: Sequence[str | Path] | None = None) -> Path | None:
+    """Gives the folder that a module is found in, which holds its topmost package.
+
+    Args:
+        name: Such as ``"vqflow.atlases"``.
+        folders: See :func:`find_module`.
+    """
+    if not name:
+        return None
     for folder in map(Path, sys.path if folders is None else folders):
-        stem = folder.joinpath(*name.split("."))
-        for file in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
-            if file.is_file():
-                return file
+        if _file_in(folder, name) is not None:
+            return folder.absolute()
+    folder_of_top = None if folders is not None else _found_by_import(name.partition(".")[0])
+    if folder_of_top is None or _file_in(folder_of_top, name) is None:
+        return None
+    return folder_of_top
+
+
+def is_installed(folder: Path) -> bool:
+    """Says whether a folder is where Python or its packages are installed."""
+    standard = Path(os.__file__).parent
+    return bool({"site-packages", "dist-packages"} & set(folder.parts)) or standard in (
+        folder,
+        *folder.parents,
+    )
+
+
+def _file_in(folder: Path, name: str) -> Path | None:
+    stem = folder.joinpath(*name.split("."))
+    for file in (stem / "__init__.py", stem.with_name(stem.name + ".py")):
+        if file.is_file():
+            return file
     return None
+
+
+def _found_by_import(top: str) -> Path | None:
+    """Gives the folder of a package that is on no path, as after ``pip install --editable``."""
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.has_location or spec.origin is None:
+        return None
+    file = Path(spec.origin)
+    return file.parents[1] if file.name == "__init__.py" else file.parent
 
 
 def syntax(file: Path) -> ast.Module:
@@ -56,11 +101,11 @@ def syntax(file: Path) -> ast.Module:
         SyntaxError: If it is no Python.
     """
     state = file.stat()
-    return _parse(file, state.st_mtime_ns, state.st_size)
+    return _parse(file, state.st_mtime_ns, state.st_ctime_ns, state.st_size)
 
 
 @lru_cache(maxsize=1024)
-def _parse(file: Path, modified: int, size: int) -> ast.Module:
+def _parse(file: Path, modified: int, changed: int, size: int) -> ast.Module:
     return ast.parse(file.read_bytes(), filename=str(file))
 
 
@@ -72,14 +117,17 @@ def find_class(path: str, folders: Sequence[str | Path] | None = None) -> ClassS
         folders: See :func:`find_module`.
 
     Returns:
-        ``None`` where the source cannot be found: a compiled class, or a misspelt one.
+        ``None`` where the source cannot be read: a compiled class, or a misspelt one.
     """
     for _ in range(_MOST_HOPS):
         module, _, name = path.rpartition(".")
         file = find_module(module, folders) if module else None
         if file is None:
             return None
-        tree = syntax(file)
+        try:
+            tree = syntax(file)
+        except (SyntaxError, ValueError):
+            return None
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and node.name == name:
                 return ClassSource(module, file, node)
@@ -100,30 +148,65 @@ def class_attributes(path: str, folders: Sequence[str | Path] | None = None) -> 
     Returns:
         Name -> value; what is no literal (a number, a text, a tuple of them, ...) is left out.
     """
+    stated: dict[str, Any] = {}
+    for source in reversed(_with_bases(path, folders)):
+        for node in source.node.body:
+            if isinstance(node, ast.AnnAssign):
+                targets: list[ast.expr] = [node.target]
+            elif isinstance(node, ast.Assign):
+                targets = node.targets
+            else:
+                continue
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            stated |= dict.fromkeys(names, value) if (value := _literal(node.value)) else {}
+    return {name: value[0] for name, value in stated.items()}
+
+
+def argument_defaults(path: str, folders: Sequence[str | Path] | None = None) -> dict[str, Any]:
+    """Gives the defaults that a class' ``__init__``, or that of the first base with one, states.
+
+    Args:
+        path: Import path of the class.
+        folders: See :func:`find_module`.
+
+    Returns:
+        Argument -> value; what is no literal is left out.
+    """
+    for source in _with_bases(path, folders):
+        for node in source.node.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                given = node.args
+                names = [argument.arg for argument in (*given.posonlyargs, *given.args)]
+                stated = dict(zip(reversed(names), reversed(given.defaults), strict=False))
+                keywords = [argument.arg for argument in given.kwonlyargs]
+                named = zip(keywords, given.kw_defaults, strict=True)
+                found = {name: _literal(value) for name, value in (*stated.items(), *named)}
+                return {name: value[0] for name, value in found.items() if value}
+    return {}
+
+
+def _with_bases(path: str, folders: Sequence[str | Path] | None) -> list[ClassSource]:
+    """Gives a class and its bases, as far as their source is found, nearest first."""
     source = find_class(path, folders)
     if source is None:
-        return {}
-    stated: dict[str, Any] = {}
+        return []
+    found = [source]
     tree = syntax(source.file)
-    for base in reversed(source.node.bases):
+    for base in source.node.bases:
         name = ast.unparse(base)
         if any(isinstance(node, ast.ClassDef) and node.name == name for node in tree.body):
-            stated |= class_attributes(f"{source.module}.{name}", folders)
+            found += _with_bases(f"{source.module}.{name}", folders)
         elif origin := _origin(tree, name, source.module, source.file):
-            stated |= class_attributes(origin, folders)
-    for node in source.node.body:
-        if isinstance(node, ast.AnnAssign) and node.value is not None:
-            targets: list[ast.expr] = [node.target]
-        elif isinstance(node, ast.Assign):
-            targets = node.targets
-        else:
-            continue
-        try:
-            value = ast.literal_eval(node.value)  # type: ignore[arg-type]
-        except ValueError:
-            continue
-        stated |= {target.id: value for target in targets if isinstance(target, ast.Name)}
-    return stated
+            found += _with_bases(origin, folders)
+    return found
+
+
+def _literal(node: ast.expr | None) -> tuple[Any, ...]:
+    """Gives the value of a literal, alone in a tuple; an empty one for all else."""
+    try:
+        return () if node is None else (ast.literal_eval(node),)
+    except ValueError:
+        return ()
 
 
 def _origin(tree: ast.Module, name: str, module: str, file: Path) -> str | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Literal, get_args
 
 from vqflow.config.catalogue import Config
@@ -96,23 +95,22 @@ class Drawing(Strict):
         }
 
 
-def stated_figures(config: Config, folders: Sequence[str | Path]) -> dict[str, Statement]:
+def stated_figures(config: Config) -> dict[str, Statement]:
     """Reads what the class of every selected figure states of itself.
 
     Args:
         config: The configuration.
-        folders: Where to look for the classes' modules.
 
     Raises:
         ConfigError: If a class is none of figures, or states what is not allowed.
     """
     names = dict.fromkeys(name for entry in config.benchmarks.values() for name in entry.figures)
-    return {name: _statement(name, config.figures[name].class_, folders) for name in names}
+    return {name: _statement(name, config.figures[name].class_) for name in names}
 
 
-def _statement(name: str, path: str, folders: Sequence[str | Path]) -> Statement:
+def _statement(name: str, path: str) -> Statement:
     try:
-        found = class_attributes(path, folders)
+        found = class_attributes(path)
     except SyntaxError as error:
         raise ConfigError(f"figures.{name}.class: cannot read '{path}': {error}") from error
     if missing := [field.name for field in fields(Statement) if field.name not in found]:
@@ -134,15 +132,11 @@ def _statement(name: str, path: str, folders: Sequence[str | Path]) -> Statement
     return Statement(**{field.name: found[field.name] for field in fields(Statement)})
 
 
-def across_training(config: Config, folders: Sequence[str | Path]) -> list[str]:
+def across_training(config: Config) -> list[str]:
     """Gives the selected metrics whose class states that it scores snapshots too."""
     names = dict.fromkeys(name for entry in config.benchmarks.values() for name in entry.metrics)
     classes = {name: config.metrics[name].class_ for name in names}
-    return [
-        name
-        for name, path in classes.items()
-        if class_attributes(path, folders).get("across_training")
-    ]
+    return [name for name, path in classes.items() if class_attributes(path).get("across_training")]
 
 
 def plan_figures(

@@ -12,17 +12,6 @@ from pydantic import BaseModel
 
 Model = TypeVar("Model", bound=BaseModel)
 
-STAGE_VERSIONS = {
-    "data": 2,
-    "atlas": 3,
-    "flow": 4,
-    "samples": 1,
-    "reference": 1,
-    "evaluate": 1,
-    "report": 1,
-}
-"""Raise a stage's number when its algorithm changes, so that its results are made again."""
-
 
 def dump(model: BaseModel) -> dict[str, Any]:
     """Gives a part of the configuration as plain values: all that its results depend on."""

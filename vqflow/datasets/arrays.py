@@ -52,6 +52,7 @@ class Arrays(Dataset):
     """
 
     kind = "vector"
+    file_arguments = ("path", "train", "validation", "test")
 
     def __init__(
         self,

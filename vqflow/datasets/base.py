@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +130,10 @@ class Dataset(ABC):
 
     shape: tuple[int, ...] | None = None
     """The shape of a point, where it is known without reading: models are checked against it."""
+
+    file_arguments: ClassVar[tuple[str, ...]] = ()
+    """The arguments that name files below the data root, as a literal. The workflow sees a change
+    of what is in them; whoever reads other files must repeat ``prepare_data`` himself."""
 
     def log_density(self, x: Array) -> Array | None:
         """Gives the exact log-density (N,), in nats, of points x (N, D).

@@ -100,7 +100,7 @@ class FeatureDistance(Metric):
         self.features.check(spec)
 
     def reference(self, data: Data) -> Reference:
-        """Gives what the distance and the network need; empty if the network cannot be had.
+        """Gives what the distance and the network need.
 
         Raises:
             ValueError: If the data are not images, or not such as the network takes.
@@ -109,12 +109,9 @@ class FeatureDistance(Metric):
         if data.spec.kind != "image":
             raise ValueError(f"{place}: got vectors, allowed: images")
         try:
-            found = self.features.of_split(data, self.split, self.device)
+            prepared, features = self.features.of_split(data, self.split, self.device)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
-        if found is None:
-            return {}
-        prepared, features = found
         network = {_NETWORK + key: value for key, value in prepared.items()}
         return {**network, **self.summarise(features)}
 
@@ -124,8 +121,6 @@ class FeatureDistance(Metric):
         Raises:
             RuntimeError: If there are too few samples.
         """
-        if not reference:
-            return
         prepared = {
             key.removeprefix(_NETWORK): value
             for key, value in reference.items()

@@ -28,7 +28,7 @@ class Features(ABC):
     label: str
     """What a distance on these features is called: "Fréchet <label> distance"."""
 
-    _of_data: tuple[Data, Reference | None, dict[str, Array]] | None = None
+    _of_data: tuple[Data, Reference, dict[str, Array]] | None = None
 
     def check(self, spec: DataSpec) -> None:
         """Checks, before any work starts, that images of this shape have features.
@@ -39,8 +39,12 @@ class Features(ABC):
         return
 
     @abstractmethod
-    def prepare(self, data: Data) -> Reference | None:
-        """Gives what :meth:`network` needs, or ``None`` if the network cannot be had."""
+    def prepare(self, data: Data) -> Reference:
+        """Gives what :meth:`network` needs.
+
+        A class whose weights are published states their address in ``weights_url``, a literal, so
+        that metrics on it are planned only where the file is.
+        """
 
     @abstractmethod
     def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
@@ -52,19 +56,11 @@ class Features(ABC):
             device: Where it may run.
         """
 
-    def of_split(
-        self, data: Data, split: str, device: str = "cpu"
-    ) -> tuple[Reference, Array] | None:
-        """Gives what :meth:`prepare` gave and the features (N, F) of a split, computed once.
-
-        Returns:
-            ``None`` if the network cannot be had.
-        """
+    def of_split(self, data: Data, split: str, device: str = "cpu") -> tuple[Reference, Array]:
+        """Gives what :meth:`prepare` gave and the features (N, F) of a split, computed once."""
         if self._of_data is None or self._of_data[0] is not data:
             self._of_data = (data, self.prepare(data), {})
         _, prepared, features = self._of_data
-        if prepared is None:
-            return None
         if split not in features:
             network = self.network(data.spec, prepared, device)
             features[split] = features_of(data.points[split], data.spec, network)

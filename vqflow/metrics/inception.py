@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -23,8 +23,6 @@ _STALL_SECONDS = 20.0
 _DOWNLOAD_SECONDS = 600.0
 _BLOCK = 1 << 20
 
-logger = logging.getLogger(__name__)
-
 
 class InceptionFeatures(Features):
     """The 2048 features of pytorch-fid's InceptionV3 (Heusel et al. 2017).
@@ -34,6 +32,10 @@ class InceptionFeatures(Features):
     """
 
     label = "Inception"
+    weights_url = (
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+        "pt_inception-2015-12-05-6726825d.pth"
+    )
 
     def __init__(self, weights: str | None = None) -> None:
         """Reads no file.
@@ -49,15 +51,15 @@ class InceptionFeatures(Features):
         if spec.shape[0] not in (1, 3):
             raise ValueError(f"got {spec.shape[0]} channels, allowed: 1 or 3")
 
-    def prepare(self, data: Data) -> Reference | None:
-        """Finds the weights; logs one warning and gives ``None`` if they cannot be had.
+    def prepare(self, data: Data) -> Reference:
+        """Finds the weights. Where they are not, the workflow's plan leaves the metric out.
 
         Raises:
             ValueError: If the images have neither 1 nor 3 channels.
+            FileNotFoundError: If the weights cannot be had.
         """
         self.check(data.spec)
-        path = find_weights(self.weights)
-        return None if path is None else {"weights_sha256": np.array(digest(path))}
+        return {"weights_sha256": np.array(digest(find_weights(self.weights)))}
 
     def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
         """Builds the network from its weights file.
@@ -67,7 +69,7 @@ class InceptionFeatures(Features):
         """
         path = find_weights(self.weights)
         expected = str(prepared["weights_sha256"])
-        if path is None or digest(path) != expected:
+        if digest(path) != expected:
             raise RuntimeError(
                 f"data set '{spec.name}', Inception features: the weights of the reference "
                 f"statistics (sha256 {expected[:8]}) are gone; found {path}"
@@ -95,10 +97,11 @@ def load_network(path: Path) -> inception.InceptionV3:
         return inception.InceptionV3().eval()
 
 
-def find_weights(given: str | None) -> Path | None:
+def find_weights(given: str | None) -> Path:
     """Gives the weights file: the given one, or that of torch hub's cache, downloaded if absent.
 
-    Logs one warning that says what to do, and gives ``None``, if it cannot be had.
+    Raises:
+        FileNotFoundError: If it cannot be had; the message says what to do.
     """
     name = inception.FID_WEIGHTS_URL.rpartition("/")[2]
     path = Path(given) if given else Path(torch.hub.get_dir()) / "checkpoints" / name
@@ -111,13 +114,7 @@ def find_weights(given: str | None) -> Path | None:
             return path
         except (OSError, ValueError) as error:
             reason = f"download of {inception.FID_WEIGHTS_URL} failed: {error}"
-    logger.warning(
-        "metrics on Inception features are left out: no weights at %s (%s); put the file %s there",
-        path,
-        reason,
-        name,
-    )
-    return None
+    raise FileNotFoundError(f"no weights at {path} ({reason}); put the file {name} there")
 
 
 def _download(url: str, path: Path) -> None:
@@ -137,3 +134,10 @@ def _download(url: str, path: Path) -> None:
                     raise TimeoutError(f"not complete after {_DOWNLOAD_SECONDS:.0f} s")
         if not digest(temporary).startswith(path.stem.rpartition("-")[2]):
             raise ValueError("the file is damaged: its SHA-256 is not the expected one")
+
+
+if __name__ == "__main__":
+    try:
+        print(f"the weights are at {find_weights(None)}")
+    except FileNotFoundError as error:
+        sys.exit(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ import torch
 from vqflow.atlases import Atlas
 from vqflow.config.entries import AtlasEntry
 from vqflow.config.setting import ModelSetting
+from vqflow.config.values import dump
 from vqflow.datasets.base import DataSpec
 from vqflow.files import atomic_path, load_weights, save_weights
+from vqflow.identity import Code
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.vqflow import VQFlow
+from vqflow.provenance import git_state
 
 _ATLAS = "atlas."
+_UNKNOWN = "an unknown commit"
 
 
 def save_atlas(path: Path, atlas: Atlas) -> None:
@@ -37,7 +42,7 @@ def load_atlas(path: Path, spec: DataSpec) -> Atlas:
 def save_model(
     path: Path, model: VQFlow, setting: ModelSetting, facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Saves a model with the configuration it was built from, and plain facts about it."""
+    """Saves a model with what it was built from, configuration and code, and plain facts."""
     spec = model.atlas.spec
     built = setting.model_copy(update={"atlas": _entry_of(model.atlas)})
     save_weights(
@@ -45,6 +50,7 @@ def save_model(
         {
             "config": built.model_dump_json(by_alias=True),
             "facts": dict(facts or {}),
+            "code": {"identity": _density_code(type(model), built), "commit": _commit()},
             "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
             "state": model.state_dict(),
         },
@@ -53,6 +59,8 @@ def save_model(
 
 def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
     """Loads what :func:`save_model` wrote.
+
+    Warns, in one line, where the code of the density is not what the model was saved under.
 
     Args:
         path: The model's file.
@@ -67,6 +75,13 @@ def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
     atlas.load_state_dict({key.removeprefix(_ATLAS): state[key] for key in of_atlas})
     model = build_model(setting, atlas, seed=0)
     model.load_state_dict(state)
+    saved = content.get("code", {"identity": None, "commit": _UNKNOWN})
+    if saved["identity"] != _density_code(type(model), setting):
+        warnings.warn(
+            f"{path}: the code of this density is not what the model was saved under; "
+            f"saved under {saved['commit']}, this is {_commit()}",
+            stacklevel=2,
+        )
     if confinement is not None:
         with np.load(confinement, allow_pickle=False) as file:
             model.log_confinement.copy_(torch.from_numpy(file["log_confinement"]))
@@ -88,6 +103,23 @@ def save_confinement(path: Path, model: VQFlow) -> None:
     }
     with atomic_path(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
+
+
+def _density_code(model: type[VQFlow], setting: ModelSetting) -> str:
+    """Gives the identity of all code that a density depends on; its data and training are not."""
+    made = dump(setting)
+    preprocess = made.pop("dataset")["preprocess"]
+    parts = {key: part for key, part in made.items() if key not in ("training", "objective")}
+    parts["preprocess"] = preprocess
+    starts = [f"{part.__module__}.{part.__qualname__}" for part in (build_model, model)]
+    return Code().identity(starts, parts)
+
+
+def _commit() -> str:
+    state = git_state()
+    if state["commit"] is None:
+        return _UNKNOWN
+    return f"{state['commit'][:12]}{' with changes' if state['dirty'] else ''}"
 
 
 def _entry_of(atlas: Atlas) -> AtlasEntry:

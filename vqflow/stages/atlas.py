@@ -32,6 +32,7 @@ def fit_atlas(
     data_path: Path,
     trials: Mapping[int, Mapping[str, Path]],
     machine: Machine,
+    code: str = "",
 ) -> None:
     """Fits an atlas on a data set, once per trial.
 
@@ -43,16 +44,22 @@ def fit_atlas(
             chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
             checkpoint; removed on success.
         machine: Threads and device.
+        code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """
     machine.use()
     data = Data.load(data_path)
-    run_trials(trials, partial(_fit, setting.on(machine.device), data, digest(data_path)))
+    run_trials(trials, partial(_fit, setting.on(machine.device), data, digest(data_path), code))
 
 
 def _fit(
-    setting: AtlasSetting, data: Data, data_identity: str, seed: int, paths: Mapping[str, Path]
+    setting: AtlasSetting,
+    data: Data,
+    data_identity: str,
+    code: str,
+    seed: int,
+    paths: Mapping[str, Path],
 ) -> None:
-    checkpoint = checkpoint_in(paths["scratch"], "atlas", [dump(setting), seed, data_identity])
+    checkpoint = checkpoint_in(paths["scratch"], code, [dump(setting), seed, data_identity])
     started = time.monotonic()
     fitted = choice.fit_atlas(setting, data, seed, checkpoint)
     atlas, history = fitted.atlas, fitted.history

@@ -10,14 +10,20 @@ from typing import Any
 import pandas as pd
 import torch
 
-from vqflow.config.values import STAGE_VERSIONS, fingerprint
+from vqflow.config.values import fingerprint
 from vqflow.files import atomic_path
 from vqflow.training.loop import Checkpoint
 
 
-def checkpoint_in(scratch: Path, stage: str, facts: list[Any]) -> Checkpoint:
-    """Gives the rolling checkpoint of a training, after removing those of other settings."""
-    identity = fingerprint([STAGE_VERSIONS[stage], torch.__version__, *facts])
+def checkpoint_in(scratch: Path, code: str, facts: list[Any]) -> Checkpoint:
+    """Gives the rolling checkpoint of a training, after removing those of other code or settings.
+
+    Args:
+        scratch: The folder of the checkpoint.
+        code: Identity of the code that trains.
+        facts: All else that the training depends on, as plain values.
+    """
+    identity = fingerprint([code, torch.__version__, *facts])
     if scratch.exists() and not (scratch / identity).exists():
         shutil.rmtree(scratch)
     (scratch / identity).mkdir(parents=True, exist_ok=True)

@@ -35,6 +35,7 @@ def train_flow(
     data_path: Path,
     trials: Mapping[int, Mapping[str, Path]],
     machine: Machine,
+    code: str = "",
 ) -> None:
     """Trains one flow, once per trial, resuming from checkpoints.
 
@@ -46,10 +47,12 @@ def train_flow(
             and ``scratch``, the folder of the rolling checkpoint and the snapshots; removed
             once all trials succeeded.
         machine: Threads and device.
+        code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """
     machine.use()
     data = Data.load(data_path)
-    run_trials(trials, partial(_train, setting, data, digest(data_path), machine.device))
+    run = partial(_train, setting, data, digest(data_path), machine.device, code)
+    run_trials(trials, run)
 
 
 def _train(
@@ -57,6 +60,7 @@ def _train(
     data: Data,
     data_identity: str,
     device: Device,
+    code: str,
     seed: int,
     paths: Mapping[str, Path],
 ) -> None:
@@ -67,7 +71,7 @@ def _train(
     model.to(device)
     pairs = place_charts(model, data)
     facts = [dump(setting), seed, data_identity, digest(paths["atlas"])]
-    checkpoint = checkpoint_in(paths["scratch"], "flow", facts)
+    checkpoint = checkpoint_in(paths["scratch"], code, facts)
     snapshots = checkpoint.path.parent / "snapshots"
 
     def take_snapshot(epoch: int) -> None:

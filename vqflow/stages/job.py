@@ -45,6 +45,12 @@ def read_values(snakemake: Any) -> Any:
     return json.loads(snakemake.params.stage)["value"]
 
 
+def read_code(snakemake: Any) -> str:
+    """Gives the identity of the code in a rule's ``stage`` parameter."""
+    code: str = json.loads(snakemake.params.stage)["code"]
+    return code
+
+
 def read_stage(snakemake: Any, kind: type[Model]) -> Model:
     """Gives what a rule's ``stage`` parameter says, typed."""
     return load(kind, read_values(snakemake))

@@ -3,23 +3,27 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from vqflow.config.components import ConfigError
-from vqflow.config.values import STAGE_VERSIONS, canonical, dump
+from vqflow.config.inputs import check_data_files, data_digests, plan
+from vqflow.config.values import canonical, data_root, dump
 from vqflow.config.parsing import parse_config, refuse_repeated_keys
 from vqflow.config.setting import Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
+from vqflow.identity import Code
 
 if "benchmarks" not in config:
     raise WorkflowError(
         "no run is chosen: add --configfile config/demo.yaml, or another run's"
     )
-FOLDERS = [workflow.basedir, *sys.path]
 try:
     refuse_repeated_keys(workflow.configfiles)
-    CONFIG = parse_config(config)
-    STATED = stated_figures(CONFIG, FOLDERS)
-    DRAWINGS = plan_figures(CONFIG, STATED, across_training(CONFIG, FOLDERS))
+    CONFIG = plan(parse_config(config), workflow.is_main_process)
+    if workflow.is_main_process:
+        check_data_files(CONFIG, data_root(CONFIG.data_root))
+    STATED = stated_figures(CONFIG)
+    DRAWINGS = plan_figures(CONFIG, STATED, across_training(CONFIG))
 except ConfigError as error:
     raise WorkflowError(f"mistakes in the configuration:\n{error}")
 
@@ -28,6 +32,8 @@ LOGS = f"{RUN}/logs"
 BENCHMARKS = f"{RUN}/benchmarks"
 SETTINGS = CONFIG.settings()
 ATLASES = {(s.dataset.name, s.atlas.name): s for s in SETTINGS.values()}
+CODE = Code()
+SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 
 
 def one_of(names):
@@ -57,9 +63,16 @@ def trial_seeds(wildcards):
     return CONFIG.seeds if CONFIG.gather_trials else [int(wildcards.seed)]
 
 
-def stage(name, value):
-    """Parameters of a job: equal text for equal meaning, changed with the stage's version."""
-    return canonical({"version": STAGE_VERSIONS[name], "value": value})
+def stage(script, value, entries=None):
+    """Parameters of a job, and the identity of the code that runs them, as equal text.
+
+    The code is that which the script reaches, and the classes that the entries name, which
+    are the parameters themselves where none are given.
+    """
+    code = CODE.identity(
+        [SCRIPTS / f"{script}.py"], value if entries is None else entries
+    )
+    return canonical({"code": code, "value": value})
 
 
 def preflight():
@@ -98,7 +111,13 @@ def data_params(wildcards):
     """The data set without its preprocessing, which the flows do."""
     entry = dump(CONFIG.datasets[wildcards.dataset])
     del entry["preprocess"]
-    return stage("data", entry)
+    return stage("prepare_data", entry)
+
+
+def data_content(wildcards):
+    """What is in the files of the data set: where they lie does not matter."""
+    entry = CONFIG.datasets[wildcards.dataset]
+    return data_digests(entry.arguments(), data_root(CONFIG.data_root))
 
 
 def atlas_setting(wildcards):
@@ -106,7 +125,7 @@ def atlas_setting(wildcards):
 
 
 def atlas_params(wildcards):
-    return stage("atlas", dump(atlas_setting(wildcards)))
+    return stage("fit_atlas", dump(atlas_setting(wildcards)))
 
 
 def atlas_threads(wildcards):
@@ -124,7 +143,7 @@ def setting(wildcards):
 
 
 def flow_params(wildcards):
-    return stage("flow", dump(setting(wildcards).of_model()))
+    return stage("train_flow", dump(setting(wildcards).of_model()))
 
 
 def flow_threads(wildcards):
@@ -136,7 +155,7 @@ def flow_gpus(wildcards):
 
 
 def samples_params(wildcards):
-    return stage("samples", dump(setting(wildcards).sampling))
+    return stage("sample_flow", dump(setting(wildcards).sampling))
 
 
 def atlas_file(dataset, atlas, seed, file):
@@ -180,7 +199,8 @@ def reference_gpus(wildcards):
 
 
 def reference_params(wildcards):
-    return stage("reference", metric_values(CONFIG.selected_metrics(wildcards.dataset)))
+    metrics = metric_values(CONFIG.selected_metrics(wildcards.dataset))
+    return stage("make_reference", metrics)
 
 
 def evaluate_params(wildcards):
@@ -211,7 +231,7 @@ def table_files():
 
 def tables_params(wildcards):
     return stage(
-        "report",
+        "make_tables",
         {
             "config": CONFIG.selection(),
             "datasets": CONFIG.selected_datasets(),
@@ -230,6 +250,7 @@ def tables_params(wildcards):
                 for seed in CONFIG.seeds
             ],
         },
+        entries=(),
     )
 
 
@@ -268,7 +289,7 @@ def figure_inputs(wildcards):
 
 
 def figure_params(wildcards):
-    return stage("report", dump(DRAWINGS[wildcards.figure]))
+    return stage("plot", dump(DRAWINGS[wildcards.figure]))
 
 
 def figure_caption(wildcards):

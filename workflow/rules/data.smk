@@ -17,6 +17,7 @@ rule prepare_data:
         runtime=30,
     params:
         stage=data_params,
+        files=data_content,
     message:
         "Preparing the splits of {wildcards.dataset}"
     script:

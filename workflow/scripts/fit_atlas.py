@@ -2,7 +2,7 @@ from pathlib import Path
 
 from vqflow.config.setting import AtlasSetting
 from vqflow.stages.atlas import fit_atlas
-from vqflow.stages.job import by_seed, machine_of, read_stage, start_job
+from vqflow.stages.job import by_seed, machine_of, read_code, read_stage, start_job
 
 start_job(snakemake.log[0])
 fit_atlas(
@@ -12,4 +12,5 @@ fit_atlas(
         snakemake.params.seeds, scratch=snakemake.params.scratch, **dict(snakemake.output.items())
     ),
     machine=machine_of(snakemake),
+    code=read_code(snakemake),
 )

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from vqflow.config.setting import ModelSetting
 from vqflow.stages.flow import train_flow
-from vqflow.stages.job import by_seed, machine_of, read_stage, start_job
+from vqflow.stages.job import by_seed, machine_of, read_code, read_stage, start_job
 
 start_job(snakemake.log[0])
 train_flow(
@@ -15,4 +15,5 @@ train_flow(
         **dict(snakemake.output.items()),
     ),
     machine=machine_of(snakemake),
+    code=read_code(snakemake),
 )
