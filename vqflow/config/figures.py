@@ -15,7 +15,7 @@ from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component, DatasetEntry, Name, Strict
 from vqflow.config.setting import Setting
-from vqflow.source import class_attributes
+from vqflow.source import class_attributes, find_module, syntax
 
 Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model"]
 Axis = Literal["dataset", "family", "variant", "metric"]
@@ -110,9 +110,12 @@ def stated_figures(config: Config) -> dict[str, Statement]:
 
 def _statement(name: str, path: str) -> Statement:
     try:
-        found = class_attributes(path)
+        file = find_module(path.rpartition(".")[0])
+        if file is not None:
+            syntax(file)
     except SyntaxError as error:
         raise ConfigError(f"figures.{name}.class: cannot read '{path}': {error}") from error
+    found = class_attributes(path)
     if missing := [field.name for field in fields(Statement) if field.name not in found]:
         raise ConfigError(
             f"figures.{name}.class: '{path}' is not there, or no vqflow.figures.RunFigure "
