@@ -247,3 +247,15 @@ def test_threads_and_device_are_no_part_of_what_a_result_depends_on() -> None:
     assert other["helix", "maf"].training.device == "cuda"
     for cell, setting in one.items():
         assert dump(setting) == dump(other[cell])
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "results" / "reference").glob("*/config.yaml")),
+    ids=lambda p: p.parent.name,
+)
+def test_configurations_of_kept_results_are_those_of_the_shipped_runs(path: Path) -> None:
+    kept = parse_config(yaml.safe_load(path.read_text()))
+    shipped = ROOT / "config" / f"{kept.run}.yaml"
+    run = parse_config(merge(CATALOGUE, yaml.safe_load(shipped.read_text())))
+    assert kept.selection() == run.selection()
