@@ -218,6 +218,18 @@ def test_what_acts_when_it_is_imported_counts_wherever_it_is(write: Write, actin
     assert reached("pack.One")["pack.one"] == {"One"}
 
 
+def test_a_context_as_decorator_does_nothing_on_import(write: Write) -> None:
+    context = "from contextlib import contextmanager\n@contextmanager\ndef quiet(): yield"
+    write(
+        pack__init="from .one import One\nfrom .two import Two",
+        pack__one="class One: pass",
+        pack__two="from .context import quiet\nclass Two:\n    @quiet()\n    def run(self): pass",
+        pack__context=context,
+    )
+    assert modules("pack.One") == {"pack.one"}
+    assert modules("pack.Two") == {"pack.two", "pack.context"}
+
+
 def test_subclasses_that_a_class_learns_of_count(write: Write) -> None:
     base = "class Base:\n    def __init_subclass__(cls): cls.known = True"
     write(
@@ -289,6 +301,7 @@ def entries(kind: str) -> list[Any]:
         ("train_flow", {"training.loop", "models.vqflow"}, {"metrics.kde", "tables.summary"}),
         ("evaluate", {"models.store", "metrics.base"}, {"metrics.kde", "figures.style"}),
         ("make_reference", {"metrics.base"}, {"training.optimiser", "models.store"}),
+        ("plot", {"figures.base"}, {"figures.likelihood", "figures.toy_gallery"}),
         ("make_tables", {"tables.summary"}, {"models.vqflow", "figures.style"}),
     ],
 )

@@ -39,6 +39,8 @@ from vqflow.source import find_folder, find_module, is_installed
 
 PACKAGE = Path(__file__).parent
 _DESCRIBING = {f"{PACKAGE.name}.{name}" for name in "identity memo reading provenance".split()}
+_CONTEXTS = {"contextmanager", "contextlib.contextmanager"}
+"""What makes a function a decorator that does nothing before what it decorates is called."""
 _MOST_DOTS = 20
 
 Node = tuple[str, int]
@@ -252,10 +254,11 @@ class _Graph:
 
     def _acts(self, module: str) -> bool:
         found = self._reading(module)
+        names = {name for statement in found.statements for name in statement.decorators}
+        own = [name for name in names if self._binding(module, name.partition(".")[0])]
+        decorators = [node for name in own for node in self._lead_to(f"{module}.{name}")]
         return found.acts or any(
-            self._lead_to(f"{module}.{name}")
-            for name in found.decorators
-            if self._binding(module, name.partition(".")[0])
+            not _CONTEXTS & set(self.statement(node).decorators) for node in decorators
         )
 
     def _path(self, item: Import, module: str, rest: str = "") -> str:

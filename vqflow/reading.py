@@ -52,6 +52,7 @@ class Statement:
         uses: The names that it uses anywhere within, each with what is taken from it by dots.
         imports: What is imported within it.
         mentions: Texts within it that read like the import path of something, or are imported.
+        decorators: Names by which a function, or a class and its methods, are decorated.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class Statement:
     uses: tuple[str, ...]
     imports: tuple[Import, ...]
     mentions: tuple[str, ...]
+    decorators: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,12 @@ class Reading:
         acts: Whether importing it does more than define names: a call, or an attribute set.
         whole: Whether names may be taken from it in ways that its statements do not show.
         registers: Whether a class of it learns of its subclasses.
-        decorators: Names by which its functions, classes and methods are decorated.
     """
 
     statements: tuple[Statement, ...]
     acts: bool
     whole: bool
     registers: bool
-    decorators: tuple[str, ...]
 
     def plain(self) -> dict[str, Any]:
         """Gives plain values, for JSON."""
@@ -93,6 +93,7 @@ class Reading:
                 tuple(item["uses"]),
                 tuple(Import(**entry) for entry in item["imports"]),
                 tuple(item["mentions"]),
+                tuple(item["decorators"]),
             )
             for item in values["statements"]
         )
@@ -105,7 +106,7 @@ def read_file(file: Path) -> Reading:
         return read(syntax(file))
     except (SyntaxError, ValueError):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        return Reading((Statement(digest, (), (), (), ()),), False, True, False, ())
+        return Reading((Statement(digest, (), (), (), (), ()),), False, True, False)
 
 
 def read(tree: ast.Module) -> Reading:
@@ -117,19 +118,11 @@ def read(tree: ast.Module) -> Reading:
         scribe.write(node)
     names = set().union(*(scribe.names for scribe in scribes))
     looked_up = any(use.startswith("sys.modules") for scribe in scribes for use in scribe.uses)
-    methods = [item for node in simple if isinstance(node, ast.ClassDef) for item in node.body]
-    decorators = {
-        ast.unparse(decorator).partition("(")[0]
-        for node in (*simple, *methods)
-        if isinstance(node, _DEFINITIONS)
-        for decorator in node.decorator_list
-    }
     return Reading(
         statements=tuple(scribe.statement(node) for scribe, node in zip(scribes, top, strict=True)),
         acts=any(_acts(node) for node in simple),
         whole=looked_up or bool(names & _REFLECTION),
         registers=bool(names & {"__init_subclass__", "__subclasses__", "<metaclass>"}),
-        decorators=tuple(sorted(decorators)),
     )
 
 
@@ -151,6 +144,7 @@ class _Scribe:
             uses=tuple(sorted(self.uses)),
             imports=tuple(dict.fromkeys(self.imports)),
             mentions=tuple(sorted(self.mentions)),
+            decorators=tuple(dict.fromkeys(_decorators([node]))),
         )
 
     def write(self, node: Any) -> None:
@@ -240,6 +234,14 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[Import]:
         else:
             top = alias.name.partition(".")[0]
             yield from (Import(0, top, "", top), Import(0, alias.name, "", ""))
+
+
+def _decorators(nodes: Iterable[ast.stmt]) -> Iterator[str]:
+    for node in _flat(nodes):
+        if isinstance(node, _DEFINITIONS):
+            yield from (ast.unparse(item).partition("(")[0] for item in node.decorator_list)
+        if isinstance(node, ast.ClassDef):
+            yield from _decorators(node.body)
 
 
 def _flat(nodes: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
