@@ -50,7 +50,7 @@ def _step(task: FlowTask) -> Callable[[], None]:
     noise = torch.Generator().manual_seed(0)
 
     def step() -> None:
-        loss = next(task.losses(torch.arange(128), 128, noise))
+        loss = task.loss(*next(task.batches(torch.arange(128), 128, noise)))
         task.module.zero_grad(set_to_none=True)
         loss.backward()
 

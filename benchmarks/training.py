@@ -14,6 +14,7 @@ from benchmarks.timing import Row, compare
 from vqflow.config.entries import Optimisation
 from vqflow.objectives import FlowTask, Sampled
 from vqflow.training.optimiser import Optimiser
+from vqflow.training.steps import Batch, Step
 
 
 def run() -> Iterator[list[Row]]:
@@ -36,19 +37,20 @@ def run() -> Iterator[list[Row]]:
             yield compare("training step", f"{case}, batch {batch}", steps, repeats=60, budget=40)
 
 
-def _ours(task: FlowTask, batch: int) -> Callable[[], None]:
+def _ours(task: FlowTask, batch: int, compiled: bool = False) -> Callable[[], object]:
     """A step as the training loop makes it, on batches prepared an epoch at a time."""
     settings = Optimisation(epochs=10_000, batch_size=batch, learning_rate=1e-3)
     optimiser = Optimiser(task.module, settings, steps=10**6)
+    step = Step(task.loss, optimiser, compiled=compiled)
     noise = torch.Generator().manual_seed(0)
 
-    def batches() -> Iterator[torch.Tensor]:
+    def batches() -> Iterator[Batch]:
         while True:
             order = torch.randperm(task.points)[: task.points // batch * batch]
-            yield from task.losses(order, batch, noise)
+            yield from task.batches(order, batch, noise, step.static)
 
-    losses = batches()
-    return lambda: optimiser.step(next(losses))
+    prepared = batches()
+    return lambda: step(next(prepared))
 
 
 def _plain(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
 
 from vqflow.atlases.base import Atlas
 from vqflow.atlases.kmeans import KMeansAtlas
@@ -72,6 +73,12 @@ def make_flow(flow: str, features: int, context: int, seed: int, **sizes: Any) -
     entry = {**entry, **{key: size for key, size in smaller.items() if key in entry}}
     side = math.isqrt(features)
     return build_flow(entry, flow, features, context, seed, shape=(1, side, side))
+
+
+def losses(task: Any, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+    """The loss of each batch of the training points ``order``, with the weights as they are."""
+    for batch in task.batches(order, batch_size, noise, static=False):
+        yield task.loss(*batch)
 
 
 @torch.no_grad()

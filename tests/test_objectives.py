@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import CATALOGUE, make_model, ring
+from conftest import CATALOGUE, losses, make_model, ring
 from readme import entries, example, lines
 from small import setting, train
 
@@ -46,7 +46,7 @@ def loss(objective: Objective, weight: float = 0.0) -> tuple[torch.Tensor, FlowT
     task = FlowTask(model, ring(), objective, lambda epoch: None, weight)
     rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
     with torch.no_grad():
-        parts = list(task.losses(rows, 100, noise))
+        parts = list(losses(task, rows, 100, noise))
     return torch.stack(parts).mean(), task
 
 
@@ -92,7 +92,7 @@ def test_only_the_chosen_pairs_are_read(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(
         task.model, "chart_log_prob", lambda y, charts: read.append(len(y)) or inner(y, charts)
     )
-    list(task.losses(torch.arange(300), 100, torch.Generator()))
+    list(losses(task, torch.arange(300), 100, torch.Generator()))
     assert read == [100, 100, 100]
 
 

@@ -81,15 +81,15 @@ def test_gathered_trials_equal_separate_ones_and_resume(
         }
         for seed in (0, 1)
     }
-    losses, epochs = FlowTask.losses, []
+    batches, epochs = FlowTask.batches, []
 
     def counted(self: FlowTask, *arguments: Any) -> Any:
         epochs.append(1)
         if len(epochs) == 6:
             raise RuntimeError("out of luck")
-        return losses(self, *arguments)
+        return batches(self, *arguments)
 
-    monkeypatch.setattr(FlowTask, "losses", counted)
+    monkeypatch.setattr(FlowTask, "batches", counted)
     with pytest.raises(RuntimeError, match="out of luck"):
         train_flow(setting("kmeans-realnvp").of_model(), data, trials, Machine())
     train_flow(setting("kmeans-realnvp").of_model(), data, trials, Machine())
@@ -106,14 +106,16 @@ def test_base_and_vq_share_the_order_of_the_points(
     orders: dict[str, list[int]] = {}
     for variant in ("realnvp", "kmeans-realnvp"):
         seen = orders.setdefault(variant, [])
-        losses = FlowTask.losses
+        batches = FlowTask.batches
 
-        def recorded(self: Any, order: Any, *rest: Any, seen: Any = seen, old: Any = losses) -> Any:
+        def recorded(
+            self: Any, order: Any, *rest: Any, seen: Any = seen, old: Any = batches
+        ) -> Any:
             seen += order.tolist()
             return old(self, order, *rest)
 
         with monkeypatch.context() as patch:
-            patch.setattr(FlowTask, "losses", recorded)
+            patch.setattr(FlowTask, "batches", recorded)
             train(tmp_path / variant, variant)
     assert orders["realnvp"] == orders["kmeans-realnvp"]
     assert len(orders["realnvp"]) == 4 * 300

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, make_model, ring
+from conftest import ROOT, losses, make_model, ring
 from torch import Tensor, nn
 
 from vqflow.atlases.kmeans import KMeansAtlas
@@ -41,10 +41,17 @@ class Parabola:
 
     points = 10
 
-    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+    replayable = True
+
+    def batches(
+        self, order: Tensor, batch_size: int, noise: torch.Generator, static: bool
+    ) -> Iterator[tuple[Tensor]]:
         for rows in order.split(batch_size):
             self.seen += rows.tolist()
-            yield (self.module.weight - 3).square().sum()
+            yield (rows,)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        return (self.module.weight - 3).square().sum()
 
     def validate(self) -> dict[str, float]:
         self.weights.append(self.module.weight.detach().clone())
@@ -131,8 +138,8 @@ def test_sampled_objective_bounds_the_covering_one() -> None:
     covering = FlowTask(model, ring(), Covering(), lambda epoch: None)
     sampled = FlowTask(model, ring(), Sampled(), lambda epoch: None)
     rows, noise = torch.arange(300), torch.Generator().manual_seed(0)
-    bound = torch.stack([next(sampled.losses(rows, 300, noise)) for _ in range(200)]).mean()
-    exact = next(covering.losses(rows, 300, noise))
+    bound = torch.stack([next(losses(sampled, rows, 300, noise)) for _ in range(200)]).mean()
+    exact = next(losses(covering, rows, 300, noise))
     assert bound > exact
     log_prob = model.log_prob(torch.as_tensor(ring().points["train"]), "covering")
     torch.testing.assert_close(exact, -log_prob.mean(), rtol=0, atol=1e-10)
@@ -208,7 +215,7 @@ def test_charts_that_are_not_trained_are_projected_on_at_once(
     atlas = KMeansAtlas(data.spec, charts=4, min_charts=2, epsilon=0.3)
     atlas.fit(data, seed=0)
     monkeypatch.setattr("vqflow.objectives.task._PROJECTED", 250)
-    losses: dict[bool, list[Tensor]] = {}
+    found: dict[bool, list[Tensor]] = {}
     sizes: dict[bool, list[int]] = {}
     project = Conformal.log_volume
     for train in (False, True):
@@ -227,15 +234,15 @@ def test_charts_that_are_not_trained_are_projected_on_at_once(
 
         monkeypatch.setattr(Conformal, "log_volume", log_volume)
         noise = torch.Generator().manual_seed(0)
-        losses[train] = list(task.losses(torch.arange(300), 64, noise))
+        found[train] = list(losses(task, torch.arange(300), 64, noise))
         sizes[train] = counted
-        losses[train][1].backward()
+        found[train][1].backward()
         gradients = [parameter.grad for parameter in flow.parameters()]
-        losses[train] += [gradient for gradient in gradients if gradient is not None]
+        found[train] += [gradient for gradient in gradients if gradient is not None]
     assert len(sizes[True]) == 5
     assert sum(sizes[False]) == sum(sizes[True])
     assert set(sizes[False][:-1]) == {250}
-    torch.testing.assert_close(losses[False], losses[True], rtol=0, atol=1e-12)
+    torch.testing.assert_close(found[False], found[True], rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -258,7 +265,7 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
     plain, penalised = (
         FlowTask(model, data, Covering(), lambda epoch: None, w) for w in (0.0, weight)
     )
-    difference = next(penalised.losses(rows, 300, noise)) - next(plain.losses(rows, 300, noise))
+    difference = next(losses(penalised, rows, 300, noise)) - next(losses(plain, rows, 300, noise))
     torch.testing.assert_close(difference, weight * errors.mean(), rtol=0, atol=1e-10)
     assert penalised.validate() == plain.validate()
     sampled = FlowTask(model, data, Sampled(), lambda epoch: None, weight)
@@ -266,9 +273,9 @@ def test_the_reconstruction_error_is_weighted_under_the_charts_of_the_loss() -> 
     draws = []
     for _ in range(300):
         state = noise.get_state()
-        with_error = next(sampled.losses(rows, 300, noise))
+        with_error = next(losses(sampled, rows, 300, noise))
         noise.set_state(state)
-        draws.append(with_error - next(bare.losses(rows, 300, noise)))
+        draws.append(with_error - next(losses(bare, rows, 300, noise)))
     assert float(torch.stack(draws).mean()) == pytest.approx(
         float(weight * errors.mean()), rel=0.02
     )

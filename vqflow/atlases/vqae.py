@@ -159,12 +159,19 @@ class _AutoEncoding:
     def points(self) -> int:
         return len(self.inputs)
 
-    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
+    replayable = False  # the quantiser moves its centres
+
+    def batches(
+        self, order: Tensor, batch_size: int, noise: torch.Generator, static: bool
+    ) -> Iterator[tuple[Tensor]]:
         for rows in order.split(batch_size):
-            x = self.inputs[rows]
-            quantised, _, commitment = self.codebook(self.encoder(x))
-            error = nn.functional.mse_loss(self.decoder(quantised), x)
-            yield error + commitment
+            yield (self.inputs[rows],)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        (x,) = batch
+        quantised, _, commitment = self.codebook(self.encoder(x))
+        error: Tensor = nn.functional.mse_loss(self.decoder(quantised), x)
+        return error + commitment
 
     def validate(self) -> dict[str, float]:
         losses, counts = [], torch.zeros(len(self.codebook.centres), device=self.inputs.device)

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
+from zuko.nn import MaskedLinear
 
-from vqflow.flows.forward import parameters_of
-from vqflow.flows.incremental import (
-    IncrementalNetwork,
-    UnsupportedNetworkError,
-    check_network,
-    dependence,
-)
+from vqflow.flows.forward import is_plain_transform, parameters_of
+from vqflow.flows.incremental import IncrementalNetwork
+from vqflow.flows.masked import UnsupportedNetworkError, check_network, dependence, sort_units
+from vqflow.flows.staircase import WIDE
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +66,28 @@ def invert_autoregressive(
     return plan.invert(y, context)
 
 
+def sort_by_degree(transform: LazyTransform) -> None:
+    """Sorts the units of a wide autoregressive network by degree, in place.
+
+    Values, gradients and state dictionaries stay what they are; see
+    :class:`vqflow.flows.staircase.StaircaseLinear`. Networks that are narrow, or that
+    :func:`invert_autoregressive` does not take either, stay as they are.
+    """
+    if not is_plain_transform(transform, MaskedAutoregressiveTransform):
+        return
+    network = transform.hyper
+    widths = [len(layer.weight) for layer in network.modules() if isinstance(layer, MaskedLinear)]
+    if max(widths, default=0) < WIDE:
+        return
+    try:
+        check_network(network)
+        degrees = _feature_degrees(transform)
+        context = network.in_features - len(degrees)
+        sort_units(network, torch.cat([degrees, degrees.new_zeros(context)]))
+    except UnsupportedNetworkError as reason:
+        log.warning("a network trains with zeros for weights: %s", reason)
+
+
 @functools.cache
 def _warn_once(name: str, reason: str) -> None:
     log.warning("slow inverse of a %s, one network pass per feature: %s", name, reason)
@@ -77,11 +97,7 @@ class _Plan:
     """The order in which one transform is inverted. Degree 0 knows the context alone."""
 
     def __init__(self, transform: LazyTransform) -> None:
-        plain = isinstance(transform, MaskedAutoregressiveTransform) and all(
-            getattr(type(transform), name) is getattr(MaskedAutoregressiveTransform, name)
-            for name in ("forward", "meta")
-        )
-        if not plain:
+        if not is_plain_transform(transform, MaskedAutoregressiveTransform):
             raise UnsupportedNetworkError("it is no plain MaskedAutoregressiveTransform")
         check_network(transform.hyper)
         self.transform = transform
@@ -142,7 +158,9 @@ def _feature_degrees(transform: MaskedAutoregressiveTransform) -> Tensor:
         ranks: Tensor = torch.unique(transform.order, return_inverse=True)[1]
         return ranks + 1
     inputs = transform.hyper.in_features
-    seen = dependence(transform.hyper, torch.eye(inputs, device=transform.hyper[0].weight.device))
+    seen = dependence(
+        transform.hyper, torch.eye(inputs, device=next(transform.hyper.parameters()).device)
+    )
     features = len(seen) // transform.total
     graph = seen.view(features, transform.total, inputs).amax(1)[:, :features]
     missing, degrees = graph.sum(1), torch.zeros_like(graph[0], dtype=torch.long)
@@ -156,7 +174,7 @@ def _feature_degrees(transform: MaskedAutoregressiveTransform) -> Tensor:
 
 def _check_univariate(transform: MaskedAutoregressiveTransform, features: int) -> None:
     """Refuses a univariate transformation that treats the features unlike one another."""
-    weight = transform.hyper[0].weight
+    weight = next(transform.hyper.parameters()).detach()
     parameters = torch.linspace(-1, 1, 2 * features * transform.total).to(weight)
     phi = parameters.view(2, features, transform.total)
     y = torch.linspace(-1, 1, 2 * features).to(weight).view(2, features)

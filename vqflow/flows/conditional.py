@@ -11,7 +11,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import Flow, LazyComposedTransform, LazyTransform, UnconditionalDistribution
 from zuko.nn import MaskedLinear
 
-from vqflow.flows.autoregressive import invert_autoregressive
+from vqflow.flows.autoregressive import invert_autoregressive, sort_by_degree
 from vqflow.flows.forward import call_and_ladj
 from vqflow.seeding import seeded_by
 
@@ -39,6 +39,9 @@ class ConditionalFlow(nn.Module):
         self.by_chart = by_chart
         self.standard = _is_standard_normal(flow.base)
         self._plain = type(flow).forward is Flow.forward
+        for layer in flow.modules():
+            if isinstance(layer, MaskedAutoregressiveTransform):
+                sort_by_degree(layer)
         for layer in flow.modules():
             if isinstance(layer, MaskedLinear):  # a boolean mask is converted at every use
                 layer.mask = layer.mask.to(layer.weight)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -21,8 +20,7 @@ from zuko.utils import unpack
 
 Features = tuple[int, ...]
 
-_SIDES: WeakKeyDictionary[LazyTransform, tuple[Tensor, int | None, Features, Features]]
-_SIDES = WeakKeyDictionary()
+_SIDES = "_vqflow_sides"  # an attribute of the layer: what a compiler takes for one of all
 
 
 def call_and_ladj(
@@ -43,7 +41,7 @@ def call_and_ladj(
     pieces = {whole: x}
     total = x.new_zeros(())
     for part in parts:
-        if _is_plain(part, GeneralCouplingTransform):
+        if is_plain_transform(part, GeneralCouplingTransform):
             kept, changed = _sides(part)
             pieces = _regroup(pieces, kept, changed)
             inputs = pieces[kept]
@@ -53,7 +51,7 @@ def call_and_ladj(
             ladj = ladj.sum(1)
         else:
             inputs = _regroup(pieces, whole)[whole]
-            if _is_plain(part, MaskedAutoregressiveTransform):
+            if is_plain_transform(part, MaskedAutoregressiveTransform):
                 y, ladj = _univariate(part, inputs, context).call_and_ladj(inputs)
                 ladj = ladj.sum(1)
             else:
@@ -64,7 +62,7 @@ def call_and_ladj(
     return _regroup(pieces, whole)[whole], total.expand(len(x))
 
 
-def _is_plain(part: LazyTransform, family: type[LazyTransform]) -> bool:
+def is_plain_transform(part: LazyTransform, family: type[LazyTransform]) -> bool:
     """Says whether a layer is of a family and overrides nothing of what is bypassed here."""
     kind = type(part)
     return issubclass(kind, family) and all(
@@ -90,14 +88,17 @@ def parameters_of(phi: Tensor, shapes: Sequence[Sequence[int]]) -> Sequence[Tens
 
 def _sides(part: GeneralCouplingTransform) -> tuple[Features, Features]:
     """Gives the features that a coupling keeps, and those that it changes; read once a mask."""
+    known: tuple[Tensor, int | None, Features, Features] | None = part.__dict__.get(_SIDES)
+    if known is not None and torch.compiler.is_compiling():
+        return known[2], known[3]
     mask = part.mask
     version = None if mask.is_inference() else mask._version
-    known = _SIDES.get(part)
     if known is None or known[0] is not mask or known[1] != version:
         flags = mask.tolist()
         kept = tuple(i for i, flag in enumerate(flags) if flag)
         changed = tuple(i for i, flag in enumerate(flags) if not flag)
-        known = _SIDES[part] = (mask, version, kept, changed)
+        known = (mask, version, kept, changed)
+        part.__dict__[_SIDES] = known
     return known[2], known[3]
 
 

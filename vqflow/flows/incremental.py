@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from zuko.nn import MaskedLinear, MaskedMLP, Residual
+from zuko.nn import MaskedLinear, Residual
 
-Kind = TypeVar("Kind", bound=nn.Module)
+from vqflow.flows.masked import (
+    UnsupportedNetworkError,
+    check_per_unit,
+    is_masked,
+    is_plain,
+    unit_degrees,
+)
+from vqflow.flows.staircase import StaircaseLinear
 
-_PROBE_ROWS = 3
 _BLOCK_UNITS = 32
-
-
-class UnsupportedNetworkError(ValueError):
-    """The network cannot be evaluated degree by degree; the message says why."""
 
 
 class Layout:
@@ -76,8 +78,16 @@ class _PerUnit:
 class _Linear:
     """A masked layer, its matrix sorted by degree at both sides."""
 
-    def __init__(self, layer: MaskedLinear, source: Layout, target: Layout) -> None:
+    def __init__(
+        self, layer: MaskedLinear | StaircaseLinear, source: Layout, target: Layout
+    ) -> None:
         self.source, self.target = source, target
+        if isinstance(layer, StaircaseLinear):
+            self.weight, self.bias = layer.sorted_weight(), layer.bias.detach()[:, None]
+            if not torch.equal(layer.order, target.order):  # outputs may be needed later than known
+                rows = layer.order.argsort()[target.order]
+                self.weight, self.bias = self.weight[rows], self.bias[rows]
+            return
         weight = (layer.mask * layer.weight).detach()
         self.weight = weight[target.order][:, source.order]
         bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias.detach()
@@ -153,14 +163,14 @@ class IncrementalNetwork:
         self._like = next(network.parameters()).detach()
         self._steps: list[_Step] = []
         *hidden, last = network
-        if not _is(last, MaskedLinear):
+        if not is_masked(last):
             raise UnsupportedNetworkError(f"its last layer is a {type(last).__name__}")
         self.inputs = Layout(input_degrees, degrees)
         self._layouts = [self.inputs]
         layout = self.inputs
         for layer in hidden:
             layout = self._append(layer, layout)
-        if bool((_latest(last, layout) >= output_degrees).any()):
+        if bool((unit_degrees(last, layout.degrees) >= output_degrees).any()):
             raise UnsupportedNetworkError("an output sees inputs that are known only after it")
         self.outputs = self._layout(output_degrees)
         self._last = _Linear(last, layout, self.outputs)
@@ -193,10 +203,10 @@ class IncrementalNetwork:
             step.advance(first, degree)
 
     def _append(self, layer: nn.Module, source: Layout) -> Layout:
-        if _is(layer, MaskedLinear):
-            target = self._layout(_latest(layer, source))
+        if is_masked(layer):
+            target = self._layout(unit_degrees(layer, source.degrees))
             self._steps.append(_Linear(layer, source, target))
-        elif _is(layer, Residual):
+        elif is_plain(layer, Residual):
             inner = source
             for part in layer:
                 inner = self._append(part, inner)
@@ -205,7 +215,7 @@ class IncrementalNetwork:
             target = self._layout(source.degrees)
             self._steps.append(_Sum(inner, source, target))
         else:
-            _check_per_unit(layer, len(source.degrees), self._like)
+            check_per_unit(layer, len(source.degrees), self._like)
             target = self._layout(source.degrees)
             self._steps.append(_Activation(layer, source, target))
         return target
@@ -215,62 +225,5 @@ class IncrementalNetwork:
         return self._layouts[-1]
 
 
-def check_network(network: nn.Module) -> None:
-    """Refuses a network that is no :class:`zuko.nn.MaskedMLP`, or overrides what that does.
-
-    Raises:
-        UnsupportedNetworkError: Then.
-    """
-    if not _is(network, MaskedMLP):
-        raise UnsupportedNetworkError(f"its network is a {type(network).__name__}, no MaskedMLP")
-
-
-def _is(layer: Any, family: type[Kind]) -> TypeGuard[Kind]:
-    """Says whether a layer does what its family does."""
-    return isinstance(layer, family) and type(layer).forward is family.forward
-
-
-def _latest(layer: MaskedLinear, source: Layout) -> Tensor:
-    """Gives the latest degree (U,) of the inputs that each unit of a layer sees."""
-    degrees = source.degrees.float()  # exact, and far faster here than integers
-    return (layer.mask * degrees).amax(1).long()
-
-
-def dependence(network: nn.Sequential, seen: Tensor) -> Tensor:
-    """Says which inputs each output of a masked network sees.
-
-    Args:
-        network: As for :class:`IncrementalNetwork`.
-        seen: (U, I) float, 1 where input i is seen by unit u of what the network reads.
-
-    Returns:
-        (O, I) float, 1 where output o sees input i, else 0.
-    """
-    for layer in network:
-        if _is(layer, MaskedLinear):
-            seen = (layer.mask.to(seen) @ seen).clamp(max=1)
-        elif _is(layer, Residual):
-            seen = (seen + dependence(layer, seen)).clamp(max=1)
-    return seen
-
-
 def _any(rows: slice) -> bool:
     return bool(rows.stop > rows.start)
-
-
-def _check_per_unit(layer: nn.Module, width: int, like: Tensor) -> None:
-    """Refuses a layer whose units do not each depend on their own input alone."""
-    rows = _PROBE_ROWS + (width == _PROBE_ROWS)
-    probe = torch.linspace(-3, 3, rows * width).to(like).view(rows, width)
-    try:
-        whole, transposed = layer(probe.clone()), layer(probe.T.clone()).T
-        first, last = layer(probe[:, :1].clone()), layer(probe[:, -1:].clone())
-        per_unit = (
-            torch.allclose(whole, transposed, atol=1e-6)
-            and torch.allclose(whole[:, :1], first, atol=1e-6)
-            and torch.allclose(whole[:, -1:], last, atol=1e-6)
-        )
-    except (RuntimeError, ValueError, IndexError):
-        per_unit = False
-    if not per_unit:
-        raise UnsupportedNetworkError(f"{type(layer).__name__} does not act on each unit by itself")

@@ -11,7 +11,8 @@ from vqflow.atlases.base import as_data_space
 from vqflow.atlases.covering import Covering as Pairs
 from vqflow.datasets.base import Array, Data
 from vqflow.models.vqflow import VQFlow
-from vqflow.objectives.base import Objective
+from vqflow.objectives.base import Objective, prior_of
+from vqflow.objectives.batches import PairBatch, cut, most_pairs
 from vqflow.objectives.covering import Covering
 from vqflow.seeding import derive_seed
 
@@ -60,8 +61,10 @@ class FlowTask:
         self.module: nn.Module = nn.ModuleList([part for part in parts if part is not None])
         self.end_epoch = end_epoch
         self._weight = reconstruction
+        self._most: int | None = None
         trained = any(parameter.requires_grad for parameter in model.embedding.parameters())
         self._project_first = model.embedding.moves and not trained
+        self._reads_points = not self._project_first or bool(reconstruction)
         self._objective, self._likelihood = objective, Covering()
         self._train = self._on_device(data.points["train"])
         self._train_pairs = pairs or self._pairs(data, "train")
@@ -74,99 +77,91 @@ class FlowTask:
         if not model.flow.standard:
             self._check_domain()
 
+    replayable = True
+
     @property
     def points(self) -> int:
         """Number of training points."""
         return len(self._train)
 
-    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
-        """Gives the mean loss, in nats, of each batch of the training points ``order`` (N,)."""
+    def batches(
+        self, order: Tensor, batch_size: int, noise: torch.Generator, static: bool = False
+    ) -> Iterator[PairBatch]:
+        """Gives the batches of the training points ``order`` (N,), prepared by thousands."""
         for rows in order.split(batch_size * max(1, _CHUNK // batch_size)):
             if self._fixed is None:
                 y, ladj = self._preprocess(self._train[rows], noise)
             else:
                 y, ladj = (part[rows] for part in self._fixed)
             pairs = self._train_pairs[rows]
-            values = self._values(y, pairs, batch_size, self._objective, noise, self._weight)
-            for value, part in zip(values, ladj.split(batch_size), strict=True):
-                yield -(value + part).mean()
+            pairs, log_weight = self._objective.choose(pairs, self.model.atlas.log_prior, noise)
+            if static and self._most is None:
+                self._most = most_pairs(pairs.mask, batch_size)
+            yield from self._cut(y, ladj, pairs, log_weight, batch_size, self._most)
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """Gives the mean loss, in nats, of a :class:`~vqflow.objectives.batches.PairBatch`."""
+        pairs = PairBatch(*batch)
+        value = self._objective.combine(self._log_probs(pairs), pairs.log_weight)
+        if self._weight:
+            reconstructed = self.model.reconstruct(pairs.points, pairs.charts)
+            errors = pairs.as_table((pairs.points - reconstructed).square().sum(1))
+            value = value - self._weight * (pairs.log_weight.softmax(1) * errors).sum(1)
+        return -(value + pairs.ladj).mean()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Gives minus the mean of log p over the covering charts, in nats."""
         y, ladj = self._validation
-        total = ladj.double().sum()
         pairs = self._validation_pairs
-        for log_prob in self._values(y, pairs, _VALIDATION_BATCH, self._likelihood):
+        total = ladj.double().sum()
+        weights = prior_of(pairs, self.model.atlas.log_prior)
+        for batch in self._cut(y, ladj, pairs, weights, _VALIDATION_BATCH, None):
+            log_prob = self._likelihood.combine(self._log_probs(batch), batch.log_weight)
             total += log_prob.double().sum()
         return {"validation_loss": -float(total) / len(y)}
 
-    def _values(
+    def _log_probs(self, pairs: PairBatch) -> Tensor:
+        """Gives log p(y|k) of the pairs, as a table (B, L)."""
+        if self._project_first:
+            values = self.model.latent_log_prob(pairs.latent, pairs.log_volume, pairs.charts)
+        else:
+            values = self.model.chart_log_prob(pairs.points, pairs.charts)
+        return pairs.as_table(values)
+
+    def _cut(
         self,
         y: Tensor,
+        ladj: Tensor,
         pairs: Pairs,
+        log_weight: Tensor,
         batch_size: int,
-        objective: Objective,
-        noise: torch.Generator | None = None,
-        weight: float = 0.0,
-    ) -> Iterator[Tensor]:
-        """Gives what the objective maximises (B,), of each batch of points y (N, D).
-
-        Less ``weight`` times the reconstruction error, averaged over the chosen charts.
-        """
-        pairs, log_weight = objective.choose(pairs, self.model.atlas.log_prior, noise)
-        masks = pairs.mask.split(batch_size)
-        rows: Tensor | None = None
-        counts: int | list[int] = batch_size
-        if pairs.charts.shape[1] == 1:
-            charts = pairs.charts[:, 0]
-        else:
-            rows, charts = pairs.pairs()
-            counts = torch.stack([mask.sum() for mask in masks]).tolist()
-        log_probs = self._chart_log_probs(y, rows, charts, counts)
-        if rows is None:
-            rows = torch.arange(len(y), device=y.device)
-        parts = (table.split(counts) for table in (rows, charts))
-        weights = log_weight.split(batch_size)
-        for mask, row, chart, of_pairs, shares in zip(
-            masks, *parts, log_probs, weights, strict=True
-        ):
-            value = objective.combine(_as_table(of_pairs, mask), shares)
-            if weight:
-                errors = _as_table(self._error(y[row], chart), mask)
-                value = value - weight * (shares.softmax(1) * errors).sum(1)
-            yield value
-
-    def _chart_log_probs(
-        self, y: Tensor, rows: Tensor | None, charts: Tensor, counts: int | list[int]
-    ) -> Iterator[Tensor]:
-        """Gives log p(y|k) of consecutive parts of the pairs of points and charts.
-
-        Args:
-            y: Points (N, D).
-            rows: The pairs' points (P,); ``None`` for each point once.
-            charts: The pairs' charts (P,).
-            counts: Lengths of the parts.
-        """
+        most: int | None,
+    ) -> Iterator[PairBatch]:
+        """Gives the batches of points y (N, D) with their pairs, chosen and weighted (N, L)."""
+        rows, charts = pairs.pairs()
+        nothing = y.new_zeros(0)
+        latent, log_volume = nothing, nothing
         if self._project_first:
-            projected = (*self._projected(y, rows, charts), charts)
-            for latent in zip(*(table.split(counts) for table in projected), strict=True):
-                yield self.model.latent_log_prob(*latent)
-            return
-        parts = y.split(counts) if rows is None else (y[row] for row in rows.split(counts))
-        for part, chart in zip(parts, charts.split(counts), strict=True):
-            yield self.model.chart_log_prob(part, chart)
+            latent, log_volume = self._projected(y, rows, charts)
+        for part in cut(pairs.mask, batch_size, most):
+            latents = (latent[part.pairs], log_volume[part.pairs])
+            yield PairBatch(
+                y[rows[part.pairs]] if self._reads_points else nothing,
+                *(latents if self._project_first else (nothing, nothing)),
+                charts[part.pairs],
+                part.places,
+                log_weight[part.points],
+                ladj[part.points],
+            )
 
     @torch.no_grad()
-    def _projected(self, y: Tensor, rows: Tensor | None, charts: Tensor) -> tuple[Tensor, Tensor]:
+    def _projected(self, y: Tensor, rows: Tensor, charts: Tensor) -> tuple[Tensor, Tensor]:
         """Gives u (P, d) and the log-volumes (P,) of all pairs, some thousand at a time."""
-        points = y.split(_PROJECTED) if rows is None else (y[r] for r in rows.split(_PROJECTED))
-        parts = zip(points, charts.split(_PROJECTED), strict=True)
-        latent, log_volume = zip(*(self.model.embedding.log_volume(*p) for p in parts), strict=True)
+        parts = zip(rows.split(_PROJECTED), charts.split(_PROJECTED), strict=True)
+        found = (self.model.embedding.log_volume(y[row], chart) for row, chart in parts)
+        latent, log_volume = zip(*found, strict=True)
         return torch.cat(latent), torch.cat(log_volume)
-
-    def _error(self, y: Tensor, charts: Tensor) -> Tensor:
-        return (y - self.model.reconstruct(y, charts)).square().sum(1)
 
     @torch.no_grad()
     def _preprocess(self, points: Tensor, noise: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -197,10 +192,3 @@ class FlowTask:
 
     def _on_device(self, points: Array) -> Tensor:
         return torch.as_tensor(points).to(self.model.device)
-
-
-def _as_table(values: Tensor, mask: Tensor) -> Tensor:
-    """Puts the values of pairs (P,) where the mask (B, L) is true, and 0 elsewhere."""
-    if mask.shape[1] == 1:
-        return values[:, None]
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)

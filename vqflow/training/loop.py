@@ -19,6 +19,7 @@ from vqflow.config.entries import Optimisation
 from vqflow.files import load_weights, save_weights
 from vqflow.seeding import derive_seed
 from vqflow.training.optimiser import Optimiser
+from vqflow.training.steps import Batch, Step
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,25 @@ class Task(Protocol):
     def points(self) -> int:
         """Number of training points."""
 
-    def losses(self, order: Tensor, batch_size: int, noise: torch.Generator) -> Iterator[Tensor]:
-        """Gives the mean loss of each batch of the training points ``order`` (N,), one by one.
+    replayable: bool
+    """Whether :meth:`loss` depends on its batch and the weights alone, and changes nothing."""
 
-        The weights change between two of them. Draws from ``noise`` alone.
+    def batches(
+        self, order: Tensor, batch_size: int, noise: torch.Generator, static: bool
+    ) -> Iterator[Batch]:
+        """Gives the tensors that each batch of the training points ``order`` (N,) consists of.
+
+        Draws from ``noise`` alone.
+
+        Args:
+            order: The training points, in the order of the epoch.
+            batch_size: Points of a batch; the last may have fewer.
+            noise: Source of random numbers, on the device.
+            static: Whether to give batches of equal shapes, as far as that is possible.
         """
+
+    def loss(self, *batch: Tensor) -> Tensor:
+        """Gives the mean loss of a batch, with the weights as they are."""
 
     def validate(self) -> dict[str, float]:
         """Gives ``validation_loss``, which is minimised, and further columns of the history."""
@@ -83,6 +98,7 @@ class Outcome:
 @dataclass
 class _State:
     optimiser: Optimiser
+    step: Step
     batches: torch.Generator
     noise: torch.Generator
     best_loss: float = math.inf
@@ -96,6 +112,7 @@ def fit(
     batch_seed: int,
     checkpoint: Checkpoint | None = None,
     name: str = "training",
+    compiled: bool = False,
 ) -> Outcome:
     """Trains ``task.module`` and leaves it with the weights of its best validation.
 
@@ -108,13 +125,14 @@ def fit(
         batch_seed: Seed of the order of the points, shared by what is compared.
         checkpoint: Resumed from where its file exists and the fingerprint matches.
         name: Title of the progress bar.
+        compiled: Whether the loss is compiled; see :class:`vqflow.training.steps.Step`.
 
     Returns:
         The outcome; a non-finite loss ends training with status ``"diverged"``.
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("training", seed))
-        return _fit(task, settings, seed, batch_seed, checkpoint, name)
+        return _fit(task, settings, seed, batch_seed, checkpoint, name, compiled)
 
 
 def _fit(
@@ -124,10 +142,11 @@ def _fit(
     batch_seed: int,
     checkpoint: Checkpoint | None,
     name: str,
+    compiled: bool,
 ) -> Outcome:
     device = next(task.module.parameters()).device
     steps = math.ceil(task.points / settings.batch_size)
-    state = _start(task, settings, steps, seed, batch_seed, device)
+    state = _start(task, settings, steps, seed, batch_seed, device, compiled)
     outcome = Outcome()
     if checkpoint is not None and checkpoint.path.exists():
         outcome = _resume(checkpoint, task, state) or outcome
@@ -173,9 +192,13 @@ def _start(
     seed: int,
     batch_seed: int,
     device: torch.device,
+    compiled: bool,
 ) -> _State:
+    optimiser = Optimiser(task.module, settings, steps * settings.epochs)
+    replayed = task.replayable and device.type == "cuda"
     return _State(
-        optimiser=Optimiser(task.module, settings, steps * settings.epochs),
+        optimiser=optimiser,
+        step=Step(task.loss, optimiser, compiled=compiled, replayed=replayed),
         batches=torch.Generator().manual_seed(derive_seed("batches", batch_seed)),
         noise=torch.Generator(device).manual_seed(derive_seed("noise", seed)),
     )
@@ -186,9 +209,10 @@ def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dic
     module.train()
     order = torch.randperm(task.points, generator=state.batches).to(state.noise.device)
     losses, norms = [], []
-    for loss in task.losses(order, settings.batch_size, state.noise):
-        norms.append(state.optimiser.step(loss))
-        losses.append(loss.detach())
+    for batch in task.batches(order, settings.batch_size, state.noise, state.step.static):
+        loss, norm = state.step(batch)
+        losses.append(loss)
+        norms.append(norm)
     module.eval()
     with torch.no_grad():
         validation = task.validate()

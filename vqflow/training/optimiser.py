@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vqflow.config.entries import Optimisation
 
 _SMALL = 2**18
+_CLIP_EPS = 1e-6
 
 
 class Optimiser:
@@ -29,7 +30,7 @@ class Optimiser:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._views: list[tuple[nn.Parameter, Tensor | None]] = []
         if sum(p.numel() for p in self._parameters) <= _SMALL:
-            flat, self._views = _flatten(self._parameters)
+            flat, self._flat_gradient, self._views = _flatten(self._parameters)
             self._parameters = [flat]
         self._adam = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._schedule = _schedule(self._adam, settings, steps)
@@ -42,15 +43,31 @@ class Optimiser:
 
     def step(self, loss: Tensor) -> Tensor:
         """Updates the parameters by the gradient of a loss; gives its norm before clipping."""
-        self._adam.zero_grad(set_to_none=not self._views)
-        if self._views and self._views[0][0].grad is not self._views[0][1]:
-            for parameter, gradient in self._views:  # something else has set them to None
-                parameter.grad = gradient
+        norm = self.gradient(loss)
+        self.update()
+        return norm
+
+    def gradient(self, loss: Tensor) -> Tensor:
+        """Computes the clipped gradient of a loss; gives its norm before clipping."""
+        if self._views:
+            self._flat_gradient.zero_()
+            if self._views[0][0].grad is not self._views[0][1]:
+                for parameter, gradient in self._views:  # something else has set them to None
+                    parameter.grad = gradient
+        else:
+            for parameter in self._parameters:
+                parameter.grad = None
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
+        norm = nn.utils.get_total_norm([p.grad for p in self._parameters if p.grad is not None])
+        within = not norm.is_cuda and norm + _CLIP_EPS < self._clip_norm  # as clipping itself asks
+        if not within:
+            nn.utils.clip_grads_with_norm_(self._parameters, self._clip_norm, norm)
+        return norm
+
+    def update(self) -> None:
+        """Updates the parameters by the gradient."""
         self._adam.step()
         self._schedule.step()
-        return norm
 
     def state_dict(self) -> dict[str, Any]:
         """Gives what a resumed training needs, but for the parameters."""
@@ -64,16 +81,16 @@ class Optimiser:
 
 def _flatten(
     parameters: list[nn.Parameter],
-) -> tuple[nn.Parameter, list[tuple[nn.Parameter, Tensor | None]]]:
-    """Gives the flat parameter, and each of the parameters with its view of the gradient."""
+) -> tuple[nn.Parameter, Tensor, list[tuple[nn.Parameter, Tensor | None]]]:
+    """Gives the flat parameter, its gradient, and each parameter with its view of that."""
     flat = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in parameters]))
-    flat.grad = torch.zeros_like(flat)
+    flat.grad = gradient = torch.zeros_like(flat)
     sizes = [parameter.numel() for parameter in parameters]
-    values, gradients = flat.detach().split(sizes), flat.grad.split(sizes)
-    for parameter, value, gradient in zip(parameters, values, gradients, strict=True):
+    values, gradients = flat.detach().split(sizes), gradient.split(sizes)
+    for parameter, value, part in zip(parameters, values, gradients, strict=True):
         parameter.data = value.view_as(parameter)
-        parameter.grad = gradient.view_as(parameter)
-    return flat, [(parameter, parameter.grad) for parameter in parameters]
+        parameter.grad = part.view_as(parameter)
+    return flat, gradient, [(parameter, parameter.grad) for parameter in parameters]
 
 
 def _schedule(
