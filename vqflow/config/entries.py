@@ -11,6 +11,8 @@ from pydantic.json_schema import SkipJsonSchema
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 Device = Literal["cpu", "cuda"]
+WantedDevice = Literal["cpu", "cuda", "auto"]
+Precision = Literal["float32", "bfloat16", "auto"]
 
 
 class Strict(BaseModel):
@@ -87,7 +89,11 @@ class Optimisation(Strict):
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
     threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
-    device: Device = Field("cpu", exclude=True, description="Where it is trained.")
+    device: WantedDevice = Field(
+        "cpu",
+        exclude=True,
+        description="Where it is trained; auto: on a GPU where the workflow sees one.",
+    )
 
     def on(self, device: Device) -> Self:
         """Gives the same on a device."""
@@ -161,6 +167,18 @@ class Training(Optimisation, Entry):
         None, ge=1, description="Epochs between two snapshots of samples; null: none."
     )
     snapshot_samples: int | None = Field(None, ge=1, description="Samples drawn for each snapshot.")
+
+    precision: Precision = Field(
+        "float32",
+        description="What networks at least 400 units wide multiply in while they are trained; "
+        "auto: bfloat16 where the hardware has instructions for it. Validation, scores and "
+        "samples are float32.",
+    )
+    compile: bool = Field(
+        False,
+        description="Whether the loss is compiled (torch.compile), for small networks whose many "
+        "calls cost more than their arithmetic. Runs as written where no C++ compiler is.",
+    )
 
     @model_validator(mode="after")
     def _check_snapshots(self) -> Training:

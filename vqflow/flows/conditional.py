@@ -12,7 +12,7 @@ from zuko.lazy import Flow, LazyComposedTransform, LazyTransform, UnconditionalD
 from zuko.nn import MaskedLinear
 
 from vqflow.flows.autoregressive import invert_autoregressive, sort_by_degree
-from vqflow.flows.forward import call_and_ladj
+from vqflow.flows.forward import TRAINING_DTYPE, call_and_ladj, wide_networks
 from vqflow.seeding import seeded_by
 
 
@@ -31,6 +31,7 @@ class ConditionalFlow(nn.Module):
 
     Attributes:
         standard: Whether the flow's base is the standard normal.
+        wide_networks: The networks of its layers whose matrix products are what training costs.
     """
 
     def __init__(self, flow: Flow, by_chart: bool = False) -> None:
@@ -39,12 +40,18 @@ class ConditionalFlow(nn.Module):
         self.by_chart = by_chart
         self.standard = _is_standard_normal(flow.base)
         self._plain = type(flow).forward is Flow.forward
-        for layer in flow.modules():
+        for layer in list(flow.modules()):
             if isinstance(layer, MaskedAutoregressiveTransform):
                 sort_by_degree(layer)
+        self.wide_networks = wide_networks(flow)
         for layer in flow.modules():
             if isinstance(layer, MaskedLinear):  # a boolean mask is converted at every use
                 layer.mask = layer.mask.to(layer.weight)
+
+    def train_in(self, dtype: torch.dtype | None) -> None:
+        """Sets what the wide networks multiply in while they are trained; ``None``: their own."""
+        for network in self.wide_networks:
+            setattr(network, TRAINING_DTYPE, dtype)
 
     def log_prob(self, u: Tensor, code: Tensor) -> Tensor:
         """Log-density (P,), in nats, of u (P, d) on charts with codes (P, C)."""

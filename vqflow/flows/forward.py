@@ -12,13 +12,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.lazy import LazyComposedTransform, LazyTransform
 from zuko.utils import unpack
 
+from vqflow.flows.staircase import WIDE
+
 Features = tuple[int, ...]
+
+TRAINING_DTYPE = "training_dtype"
+"""Attribute of a layer's network: what it multiplies in while it is trained."""
 
 _SIDES = "_vqflow_sides"  # an attribute of the layer: what a compiler takes for one of all
 
@@ -62,7 +67,7 @@ def call_and_ladj(
     return _regroup(pieces, whole)[whole], total.expand(len(x))
 
 
-def is_plain_transform(part: LazyTransform, family: type[LazyTransform]) -> bool:
+def is_plain_transform(part: nn.Module, family: type[LazyTransform]) -> bool:
     """Says whether a layer is of a family and overrides nothing of what is bypassed here."""
     kind = type(part)
     return issubclass(kind, family) and all(
@@ -74,8 +79,31 @@ def _univariate(part: LazyTransform, inputs: Tensor, context: Tensor | None) -> 
     """Builds the transformations of the features, whose parameters the network gives."""
     if context is not None:
         inputs = torch.cat([inputs, context], dim=1)
-    phi = part.hyper(inputs).unflatten(1, (-1, part.total))
+    phi = _network(part.hyper, inputs).unflatten(1, (-1, part.total))
     return part.univariate(*parameters_of(phi, part.shapes))
+
+
+def _network(network: nn.Module, inputs: Tensor) -> Tensor:
+    dtype = getattr(network, TRAINING_DTYPE, None) if network.training else None
+    if dtype is None:
+        phi: Tensor = network(inputs)
+        return phi
+    with torch.autocast(inputs.device.type, dtype):
+        phi = network(inputs)
+    return phi.to(inputs.dtype)
+
+
+def wide_networks(flow: nn.Module) -> list[nn.Module]:
+    """Gives the networks of a flow's layers that are at least :data:`WIDE` units wide."""
+    families = (GeneralCouplingTransform, MaskedAutoregressiveTransform)
+    found = []
+    for layer in flow.modules():
+        if any(is_plain_transform(layer, family) for family in families):
+            network = layer.get_submodule("hyper")
+            biases = [part.numel() for part in network.parameters() if part.dim() == 1]
+            if max(biases, default=0) >= WIDE:
+                found.append(network)
+    return found
 
 
 def parameters_of(phi: Tensor, shapes: Sequence[Sequence[int]]) -> Sequence[Tensor]:

@@ -26,6 +26,7 @@ from vqflow.seeding import derive_seed
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
 from vqflow.training.loop import fit
+from vqflow.training.precision import set_precision
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ def _train(
     model = build_model(setting, load_atlas(paths["atlas"], data.spec), seed)
     model.preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
     model.to(device)
+    precision = set_precision(model.flow, training.precision, device)
     pairs = place_charts(model, data)
     facts = [dump(setting), seed, data_identity, digest(paths["atlas"])]
     checkpoint = checkpoint_in(paths["scratch"], code, facts)
@@ -93,6 +95,7 @@ def _train(
         batch_seed=derive_seed("order", name, seed),
         checkpoint=checkpoint,
         name=f"{setting.flow.name} on {setting.atlas.name}, {name}, seed {seed}",
+        compiled=training.compile,
     )
     save_model(paths["model"], model.eval().cpu(), setting)
     with atomic_path(paths["snapshots"]) as temporary:
@@ -104,6 +107,7 @@ def _train(
         config=dump(setting),
         seed=seed,
         device=device,
+        precision=precision,
         diverged=outcome.status == "diverged",
         epochs=len(outcome.history),
         best_epoch=outcome.best_epoch,

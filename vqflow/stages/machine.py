@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
 
 from vqflow.config.components import ConfigError
-from vqflow.config.entries import Device
+from vqflow.config.entries import Device, WantedDevice
+
+_HELD: list[IO[str]] = []
+
+
+def visible_gpus() -> int:
+    """Counts the GPUs that this process may use, without torch."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    there = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    if chosen is None:
+        return there
+    return min(there, sum(name.strip() not in ("", "-1") for name in chosen.split(",")))
+
+
+def uses_gpu(device: WantedDevice) -> bool:
+    """Says whether what is trained on a device asks for a GPU here."""
+    return device == "cuda" or (device == "auto" and visible_gpus() > 0)
 
 
 @dataclass(frozen=True)
@@ -34,3 +55,25 @@ class Machine:
                 "training device is 'cuda' but torch sees no GPU here; set device: cpu, "
                 "or run the job where a GPU is"
             )
+        if self.device == "cuda":
+            torch.cuda.set_device(_free_gpu(torch.cuda.device_count()))
+
+
+def _free_gpu(count: int) -> int:
+    """Gives the number of a GPU that no other job holds, and holds it while this process lives.
+
+    Where all are held, jobs share them.
+    """
+    folder = Path(tempfile.gettempdir()) / f"vqflow-gpus-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace("/", "-")
+    for number in range(count):
+        file = (folder / f"{visible}-{number}.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            continue
+        _HELD.append(file)
+        return number
+    return os.getpid() % count

@@ -12,6 +12,7 @@ from vqflow.config.parsing import parse_config, refuse_repeated_keys
 from vqflow.config.setting import Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.identity import Code
+from vqflow.stages.machine import uses_gpu
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -135,7 +136,7 @@ def atlas_threads(wildcards):
 
 def atlas_gpus(wildcards):
     training = atlas_setting(wildcards).atlas.training
-    return int(training is not None and training.device == "cuda")
+    return int(training is not None and uses_gpu(training.device))
 
 
 def setting(wildcards):
@@ -151,7 +152,7 @@ def flow_threads(wildcards):
 
 
 def flow_gpus(wildcards):
-    return int(setting(wildcards).training.device == "cuda")
+    return int(uses_gpu(setting(wildcards).training.device))
 
 
 def samples_params(wildcards):
@@ -194,7 +195,7 @@ def reference_threads(wildcards):
 def reference_gpus(wildcards):
     """Networks of the metrics run where the data set's flows are trained."""
     return int(
-        any(training.device == "cuda" for training in dataset_trainings(wildcards))
+        any(uses_gpu(training.device) for training in dataset_trainings(wildcards))
     )
 
 
