@@ -12,7 +12,7 @@ from zuko.lazy import Flow, LazyComposedTransform, LazyTransform, UnconditionalD
 from zuko.nn import MaskedLinear
 
 from vqflow.flows.autoregressive import invert_autoregressive, sort_by_degree
-from vqflow.flows.forward import TRAINING_DTYPE, call_and_ladj, wide_networks
+from vqflow.flows.forward import TRAINING_DTYPE, call_and_ladj, read_sides, wide_networks
 from vqflow.seeding import seeded_by
 
 
@@ -43,6 +43,7 @@ class ConditionalFlow(nn.Module):
         for layer in list(flow.modules()):
             if isinstance(layer, MaskedAutoregressiveTransform):
                 sort_by_degree(layer)
+        read_sides(flow)
         self.wide_networks = wide_networks(flow)
         for layer in flow.modules():
             if isinstance(layer, MaskedLinear):  # a boolean mask is converted at every use

@@ -9,7 +9,7 @@ and asks the device nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from zuko.utils import unpack
 
 from vqflow.flows.staircase import WIDE
 
+Kind = TypeVar("Kind", bound=LazyTransform)
 Features = tuple[int, ...]
 
 TRAINING_DTYPE = "training_dtype"
@@ -67,7 +68,7 @@ def call_and_ladj(
     return _regroup(pieces, whole)[whole], total.expand(len(x))
 
 
-def is_plain_transform(part: nn.Module, family: type[LazyTransform]) -> bool:
+def is_plain_transform(part: nn.Module, family: type[Kind]) -> TypeGuard[Kind]:
     """Says whether a layer is of a family and overrides nothing of what is bypassed here."""
     kind = type(part)
     return issubclass(kind, family) and all(
@@ -91,6 +92,13 @@ def _network(network: nn.Module, inputs: Tensor) -> Tensor:
     with torch.autocast(inputs.device.type, dtype):
         phi = network(inputs)
     return phi.to(inputs.dtype)
+
+
+def read_sides(flow: nn.Module) -> None:
+    """Reads once what the couplings of a flow keep and change, which a compiler cannot do."""
+    for layer in flow.modules():
+        if is_plain_transform(layer, GeneralCouplingTransform):
+            _sides(layer)
 
 
 def wide_networks(flow: nn.Module) -> list[nn.Module]:

@@ -140,15 +140,15 @@ class FlowTask:
     ) -> Iterator[PairBatch]:
         """Gives the batches of points y (N, D) with their pairs, chosen and weighted (N, L)."""
         rows, charts = pairs.pairs()
+        projected = self._projected(y, rows, charts) if self._project_first else None
         nothing = y.new_zeros(0)
-        latent, log_volume = nothing, nothing
-        if self._project_first:
-            latent, log_volume = self._projected(y, rows, charts)
         for part in cut(pairs.mask, batch_size, most):
-            latents = (latent[part.pairs], log_volume[part.pairs])
+            latents = (nothing, nothing)
+            if projected is not None:
+                latents = (projected[0][part.pairs], projected[1][part.pairs])
             yield PairBatch(
                 y[rows[part.pairs]] if self._reads_points else nothing,
-                *(latents if self._project_first else (nothing, nothing)),
+                *latents,
                 charts[part.pairs],
                 part.places,
                 log_weight[part.points],

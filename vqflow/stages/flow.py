@@ -16,6 +16,7 @@ from vqflow.config.setting import ModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path, digest, write_json
+from vqflow.flows.precision import set_precision
 from vqflow.models.build import build_model, place_charts
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import load_atlas, save_model
@@ -26,7 +27,6 @@ from vqflow.seeding import derive_seed
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
 from vqflow.training.loop import fit
-from vqflow.training.precision import set_precision
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import logging
 import torch
 
 from vqflow.config.entries import Precision
-from vqflow.flows import ConditionalFlow
+from vqflow.flows.conditional import ConditionalFlow
 
 log = logging.getLogger(__name__)
 
