@@ -1,4 +1,4 @@
-"""What the shipped classifier of MNIST sees: spoilt training images against the test split.
+"""What the shipped classifier of MNIST sees: spoilt images against the test split.
 
 ``python -m benchmarks.classifier`` writes ``benchmarks/results/classifier.{json,md}``. MNIST is
 read from the folder that ``VQFLOW_DATA`` names, or from ``data/``.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,20 +42,31 @@ def main() -> None:
         prog="python -m benchmarks.classifier", description=__doc__
     ).parse_args()
     data = MNIST().load("mnist", Path(os.environ.get("VQFLOW_DATA", "data")))
-    table = measure(data, SAMPLES)
+    table = measure(data, SAMPLES, NOISE)
     content = {**provenance(), "samples": SAMPLES, "rows": table.to_dict("records")}
     (RESULTS / "classifier.json").write_text(json.dumps(content, indent=1) + "\n")
-    text = table.to_markdown(index=False, disable_numparse=True, floatfmt=".3g")
-    (RESULTS / "classifier.md").write_text(text + "\n")
-    print(text)
+    (RESULTS / "classifier.md").write_text(markdown(table) + "\n")
+    print(markdown(table))
 
 
-def measure(data: Data, samples: int) -> pd.DataFrame:
+def markdown(table: pd.DataFrame) -> str:
+    """Gives the table for people."""
+    decimals = {"fid": 1, "kid": 1}
+    shown = {
+        name: [f"{value:.{decimals.get(name, 2)}f}" for value in table[name]]
+        for name in table.columns[1:]
+    }
+    text = pd.DataFrame({"": table["images"], **shown})
+    return text.to_markdown(index=False, disable_numparse=True)
+
+
+def measure(data: Data, samples: int, noise: Sequence[float]) -> pd.DataFrame:
     """Gives every metric of every set of images, against the test split.
 
     Args:
         data: MNIST.
         samples: Images in a set.
+        noise: Scales of noise, see :func:`noisy`.
     """
     features = ClassifierFeatures()
     metrics: list[FeatureMetric] = [
@@ -65,25 +76,26 @@ def measure(data: Data, samples: int) -> pd.DataFrame:
     prepared, _ = features.of_split(data, "test")
     network = features.network(data.spec, prepared, "cpu")
     rows = []
-    for name, images in spoilt(data, samples):
+    for name, images in sets(data, samples, noise):
         found = features_of(images, data.spec, network)
         values: dict[str, float] = {}
         for metric, reference in zip(metrics, references, strict=True):
             values |= metric.compare(found, reference)
-        rows.append({"training images": name, **values})
+        rows.append({"images": name, **values})
     return pd.DataFrame(rows)
 
 
-def spoilt(data: Data, samples: int) -> Iterator[tuple[str, Pixels]]:
-    """Gives sets of training images with their names, the untouched first, each fault growing."""
+def sets(data: Data, samples: int, noise: Sequence[float]) -> Iterator[tuple[str, Pixels]]:
+    """Gives sets of images with their names: as they are, then training images, ever more spoilt."""
     whole = data.points["train"][:samples].astype(np.uint8)
-    yield "as they are", whole
-    for scale in NOISE:
+    yield "training", whole
+    yield "validation", data.points["validation"][:samples].astype(np.uint8)
+    for scale in noise:
         yield f"noise of {scale:g}", noisy(whole, scale)
     for width in BLUR:
         yield f"blur of {width:g} pixels", blurred(whole, width)
     for count in MISSING:
-        yield f"digits below {count} missing", without(data, count, samples)
+        yield f"without digits below {count}", without(data, count, samples)
 
 
 def noisy(images: Pixels, scale: float) -> Pixels:
