@@ -86,7 +86,7 @@ def measure(data: Data, samples: int, noise: Sequence[float]) -> pd.DataFrame:
 
 
 def sets(data: Data, samples: int, noise: Sequence[float]) -> Iterator[tuple[str, Pixels]]:
-    """Gives sets of images with their names: as they are, then training images, ever more spoilt."""
+    """Gives sets of images with their names: two as they are, then training images, spoilt."""
     whole = data.points["train"][:samples].astype(np.uint8)
     yield "training", whole
     yield "validation", data.points["validation"][:samples].astype(np.uint8)
