@@ -1,6 +1,6 @@
 """Trains the classifier of MNIST whose weights come with the package, and writes their file.
 
-``python -m vqflow.metrics.train_classifier``, some minutes on one core. MNIST is read from the
+``python -m vqflow.metrics.train_classifier``, 3 minutes on one core. MNIST is read from the
 folder that ``VQFLOW_DATA`` names, or from ``data/``, and downloaded where it is not there. The same
 machine writes the same bytes; on another, weights differ by rounding, and so does the file's
 SHA-256, which must then stand in ``vqflow/metrics/shipped.py``.
