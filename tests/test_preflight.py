@@ -230,6 +230,29 @@ def test_preflight_tries_a_network_of_the_user_s(dataset: str, message: str | No
         check(selection)
 
 
+@pytest.mark.parametrize(
+    ("distance", "refused"),
+    [("kernel.KernelDistance", True), ("precision_recall.PrecisionRecall", False)],
+)
+def test_snapshots_must_suffice_for_metrics_that_score_them(distance: str, refused: bool) -> None:
+    features = {"class": "test_preflight.Rows"}
+    entry = {"name": "mine", "class": f"vqflow.metrics.{distance}", "features": features}
+    chosen = dump(setting("kmeans-realnvp", datasets={"helix": {"class": DIGITS}}))
+    chosen["training"] |= {"snapshot_interval": 1, "snapshot_samples": 49}
+    selection = {
+        "settings": [chosen],
+        "metrics": {"helix": [{**entry, "samples": 50}]},
+        "figures": {},
+    }
+    if refused:
+        with pytest.raises(
+            ConfigError, match="metrics.mine.samples: 50 .*snapshot_samples.* is 49"
+        ):
+            check(selection)
+    else:
+        assert "metrics.mine on helix" in check(selection)
+
+
 class Silent(Metric):
     """States no quantity."""
 

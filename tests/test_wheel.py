@@ -84,7 +84,8 @@ def test_it_says_what_it_needs_and_holds_its_types(wheel: Path) -> None:
         names = archive.namelist()
         metadata = next(name for name in names if name.endswith("METADATA"))
         facts = email.message_from_bytes(archive.read(metadata))
-    assert {"vqflow/py.typed", "vqflow/__init__.pyi"} <= set(names)
+    weights = "vqflow/metrics/weights/mnist-classifier.npz"
+    assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights} <= set(names)
     assert facts["Name"] == "vq-flows"
     needed: dict[str, set[str]] = {}
     for line in facts.get_all("Requires-Dist", []):

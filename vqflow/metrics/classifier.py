@@ -1,14 +1,16 @@
-"""Features of a small classifier that is trained on the data themselves."""
+"""Features of a small classifier: MNIST's, that is shipped, or one trained on the data."""
 
 from __future__ import annotations
 
 import logging
+from inspect import signature
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vqflow.datasets.base import Data, DataSpec
+from vqflow.metrics import shipped
 from vqflow.metrics.base import Reference
 from vqflow.metrics.features import Extractor, Features, as_images
 from vqflow.seeding import derive_seed
@@ -61,9 +63,12 @@ class Classifier(nn.Module):
 
 
 class ClassifierFeatures(Features):
-    """The 128 features of a classifier trained once per data set, with a fixed seed.
+    """The 128 features of a classifier that knows the data's domain, as Inception's do not.
 
-    No download, and features that know the data's domain, as Inception's do not. Needs labels.
+    For MNIST its weights come with the package (:mod:`vqflow.metrics.shipped`), so that distances
+    compare between machines. For other data, which need labels, it is trained once per data set
+    with a fixed seed, and distances compare on one kind of machine alone. So it is for MNIST
+    wherever a setting is another than its default.
     """
 
     label = "classifier"
@@ -96,29 +101,45 @@ class ClassifierFeatures(Features):
         self.learning_rate = learning_rate
         self.seed = seed
 
+    def check(self, spec: DataSpec) -> None:
+        """Checks the shipped weights where the images may be MNIST's."""
+        if self._takes_shipped and shipped.may_fit(spec):
+            shipped.check_file()
+
     def prepare(self, data: Data) -> Reference:
-        """Trains the classifier on the training split.
+        """Gives the shipped weights where they fit, and else trains on the training split.
 
         Returns:
             The weights (``weights/<name>``), the number of classes and the accuracy on
             the validation split.
 
         Raises:
-            ValueError: If the data have no labels.
+            ValueError: If the data have no labels, or the shipped file is not the expected one.
         """
         if not data.labels:
             raise ValueError("the data have no labels; choose other features, or data with labels")
+        found = shipped.load_for(data) if self._takes_shipped else None
+        origin = "trained on these data" if found is None else "that comes with vqflow"
+        weights = self.train(data) if found is None else found
+        score = accuracy(self.classifier(data.spec, weights), data, "validation")
+        logger.info(
+            "%s: the classifier %s, validation accuracy %.4f", data.spec.name, origin, score
+        )
+        return {**weights, "validation_accuracy": np.array(score)}
+
+    def train(self, data: Data) -> Reference:
+        """Trains on the training split: ``weights/<name>`` and the number of ``classes``."""
         labels = torch.from_numpy(data.labels["train"])
         classes = int(labels.max()) + 1
         network = self._train(as_images(data.points["train"], data.spec), labels, classes)
-        accuracy = _accuracy(network, data, "validation")
-        logger.info("%s: classifier's validation accuracy %.4f", data.spec.name, accuracy)
         weights = {_WEIGHTS + key: value.numpy() for key, value in network.state_dict().items()}
-        return {
-            **weights,
-            "classes": np.array(classes),
-            "validation_accuracy": np.array(accuracy),
-        }
+        return {**weights, "classes": np.array(classes)}
+
+    @property
+    def _takes_shipped(self) -> bool:
+        """Whether all settings are the defaults."""
+        arguments = signature(ClassifierFeatures).parameters.values()
+        return all(getattr(self, argument.name) == argument.default for argument in arguments)
 
     def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
         """Builds the classifier from its trained weights, on the CPU whatever the device."""
@@ -160,7 +181,8 @@ class ClassifierFeatures(Features):
         return network.eval()
 
 
-def _accuracy(network: Classifier, data: Data, split: str) -> float:
+def accuracy(network: Classifier, data: Data, split: str) -> float:
+    """Gives the share of a split's images that a classifier gives their label."""
     labels = torch.from_numpy(data.labels[split])
     with torch.no_grad():
         predicted = [

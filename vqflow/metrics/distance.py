@@ -1,10 +1,10 @@
-"""Distances between samples and data by the features of a network."""
+"""Comparisons of samples with data, and distances, by the features of a network."""
 
 from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import ClassVar, cast
 
@@ -26,23 +26,14 @@ _SNAPSHOT = re.compile(r"epoch_(\d+)")
 _NETWORK = "network/"
 
 
-class FeatureDistance(Metric):
-    """A distance of samples to a split of the data, for every snapshot and the final model.
+class FeatureMetric(Metric):
+    """A comparison of samples with a split of the data, by the features of a network.
 
-    Subclasses say which distance. Values compare only at equal number of samples, split and
+    Subclasses say what they measure. Values compare only at equal number of samples, split and
     network.
     """
 
     kinds = ("image",)
-    across_training = True
-
-    kind: ClassVar[str]
-    """What the distance is called: "<kind> <label of the features> distance"."""
-
-    place: ClassVar[int]
-    """Its place among the headline tables."""
-
-    decimals: ClassVar[int] = 2
 
     def __init__(
         self, features: Features | torch.nn.Module, samples: int, split: str = "test"
@@ -72,26 +63,28 @@ class FeatureDistance(Metric):
         self.features = features
         self.samples = samples
         self.split = cast(Split, split)
-        self.quantities = by_sampler(
-            Quantity(
-                type(self).name,
-                f"{self.kind} {features.label} distance",
-                better="lower",
-                decimals=self.decimals,
-                headline=self.place,
-            )
-        )
+        self.quantities = [
+            quantity for plain in self.measures(features.label) for quantity in by_sampler(plain)
+        ]
+
+    @abstractmethod
+    def measures(self, label: str) -> Sequence[Quantity]:
+        """Gives the quantities that are measured of a set of samples.
+
+        Args:
+            label: What the features are called.
+        """
 
     @abstractmethod
     def summarise(self, features: Array) -> Reference:
-        """Gives what the distance needs of the data's features (n, F)."""
+        """Gives what the comparison needs of the data's features (n, F)."""
 
     @abstractmethod
-    def distance(self, features: Array, summary: Reference) -> float:
-        """Gives the distance of the samples' features (n, F) to the data.
+    def compare(self, features: Array, summary: Reference) -> Mapping[str, float]:
+        """Gives the value of each quantity, by its name.
 
         Args:
-            features: The samples' features.
+            features: The samples' features (n, F).
             summary: What :meth:`summarise` gave.
         """
 
@@ -100,7 +93,7 @@ class FeatureDistance(Metric):
         self.features.check(spec)
 
     def reference(self, data: Data) -> Reference:
-        """Gives what the distance and the network need.
+        """Gives what the comparison and the network need.
 
         Raises:
             ValueError: If the data are not images, or not such as the network takes.
@@ -110,13 +103,16 @@ class FeatureDistance(Metric):
             raise ValueError(f"{place}: got vectors, allowed: images")
         try:
             prepared, features = self.features.of_split(data, self.split, self.device)
+            summary = self.summarise(features)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
         network = {_NETWORK + key: value for key, value in prepared.items()}
-        return {**network, **self.summarise(features)}
+        return {**network, **summary}
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Gives a row per snapshot, and for the final model one per sampler.
+        """Gives the rows of the final model, per sampler, and before them those of snapshots.
+
+        Snapshots are scored by classes that state :attr:`across_training`.
 
         Raises:
             RuntimeError: If there are too few samples.
@@ -131,7 +127,7 @@ class FeatureDistance(Metric):
         def network() -> Extractor:
             return self.features.network(run.data.spec, prepared, self.device)
 
-        for key, quantity, epoch in self._snapshots(run):
+        for key, suffix, epoch in self._sets(run):
             samples = run.samples[key][: self.samples]
             if len(samples) < self.samples:
                 raise RuntimeError(
@@ -141,14 +137,55 @@ class FeatureDistance(Metric):
             known = (self.features, key, self.samples)
             if known not in run.features:
                 run.features[known] = features_of(samples, run.data.spec, network())
-            value = self.distance(run.features[known], reference)
-            yield Score(quantity.name, value, self.samples, self.split, epoch)
+            for name, value in self.compare(run.features[known], reference).items():
+                yield Score(name + suffix, value, self.samples, self.split, epoch)
 
-    def _snapshots(self, run: TrainedRun) -> list[tuple[str, Quantity, int | None]]:
+    def _sets(self, run: TrainedRun) -> list[tuple[str, str, int | None]]:
+        """Gives the sets of samples: their key, what names of their rows end in, their epoch."""
         matches = [match for key in run.samples if (match := _SNAPSHOT.fullmatch(key))]
-        epochs = sorted((int(match[1]), match[0]) for match in matches)
-        samplers = zip(SAMPLERS, self.quantities, strict=True)
+        epochs = sorted((int(match[1]), match[0]) for match in matches if self.across_training)
         return [
-            *((key, self.quantities[0], epoch) for epoch, key in epochs),
-            *((key, quantity, None) for key, quantity in samplers if key in run.samples),
+            *((key, "", epoch) for epoch, key in epochs),
+            *((key, suffix, None) for key, (suffix, _) in SAMPLERS.items() if key in run.samples),
         ]
+
+
+class FeatureDistance(FeatureMetric):
+    """A distance of samples to a split of the data, for every snapshot and the final model.
+
+    Subclasses say which distance.
+    """
+
+    across_training = True
+
+    kind: ClassVar[str]
+    """What the distance is called: "<kind> <label of the features> distance"."""
+
+    place: ClassVar[int]
+    """Its place among the headline tables."""
+
+    decimals: ClassVar[int] = 2
+
+    def measures(self, label: str) -> Sequence[Quantity]:
+        """Gives the distance, named like the class calls itself."""
+        distance = Quantity(
+            type(self).name,
+            f"{self.kind} {label} distance",
+            better="lower",
+            decimals=self.decimals,
+            headline=self.place,
+        )
+        return (distance,)
+
+    @abstractmethod
+    def distance(self, features: Array, summary: Reference) -> float:
+        """Gives the distance of the samples' features (n, F) to the data.
+
+        Args:
+            features: The samples' features.
+            summary: What :meth:`summarise` gave.
+        """
+
+    def compare(self, features: Array, summary: Reference) -> Mapping[str, float]:
+        """Gives the distance."""
+        return {type(self).name: self.distance(features, summary)}

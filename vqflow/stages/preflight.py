@@ -140,16 +140,17 @@ def _metric(entry: Component, name: str, dataset: Dataset, settings: Sequence[Se
             raise ConfigError(f"{place} on {name}: {error}") from error
     if metric.own_space and settings[0].dataset.preprocess:
         raise ConfigError(f"{place}: needs datasets.{name}.preprocess: []")
-    needed = getattr(metric, "samples", 0)
     for setting in settings:
-        _check_samples(place, needed, name, setting)
+        _check_samples(place, metric, name, setting)
     return metric
 
 
-def _check_samples(place: str, needed: int, dataset: str, setting: Setting) -> None:
+def _check_samples(place: str, metric: Metric, dataset: str, setting: Setting) -> None:
+    needed = getattr(metric, "samples", 0)
     drawn = {f"sampling.{setting.sampling.name}.samples": setting.sampling.samples}
     training = setting.training
-    if training.snapshot_interval is not None and training.snapshot_samples is not None:
+    snapshots = training.snapshot_interval is not None and metric.across_training
+    if snapshots and training.snapshot_samples is not None:
         drawn[f"training.{training.name}.snapshot_samples"] = training.snapshot_samples
     for key, samples in drawn.items():
         if samples < needed:
