@@ -19,6 +19,7 @@ from benchmarks.timing import Row
 from vqflow.provenance import provenance
 
 NAMES = ("inverse", "training", "density", "frechet")
+ON_GPUS = ("training",)
 PEERS = ("zuko", "nflows", "normflows", "pytorch-fid")
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,13 +30,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     for name in arguments.names or NAMES:
         rows: list[Row] = []
-        for case in importlib.import_module(f"benchmarks.{name}").run():
+        module = importlib.import_module(f"benchmarks.{name}")
+        for case in module.run(arguments.device) if name in ON_GPUS else module.run():
             rows += case
             print(markdown(case), flush=True)
         machine = provenance(peers={peer: version(peer) for peer in PEERS})
         content = {**machine, "rows": [asdict(row) for row in rows]}
-        (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
-        (RESULTS / f"{name}.md").write_text(markdown(rows) + "\n")
+        stem = name if arguments.device == "cpu" else f"{name}-{arguments.device}"
+        (RESULTS / f"{stem}.json").write_text(json.dumps(content, indent=1) + "\n")
+        (RESULTS / f"{stem}.md").write_text(markdown(rows) + "\n")
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -43,10 +46,15 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(NAMES)}; default all")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     arguments = parser.parse_args(words)
     unknown = set(arguments.names) - set(NAMES)
     if unknown:
         parser.error(f"no benchmark '{unknown.pop()}'; allowed: {', '.join(NAMES)}")
+    names = arguments.names or NAMES
+    here = [name for name in names if name not in ON_GPUS]
+    if arguments.device == "cuda" and here:
+        parser.error(f"'{here[0]}' runs on the CPU; on a GPU: {', '.join(ON_GPUS)}")
     return arguments
 
 

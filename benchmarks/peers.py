@@ -1,4 +1,4 @@
-"""The same autoregressive transform in zuko, nflows and normflows, with the same weights."""
+"""The same transforms and flows in zuko, nflows and normflows."""
 
 from __future__ import annotations
 
@@ -35,6 +35,48 @@ def normflows_layer(like: MaskedAutoregressiveTransform, hidden: Sequence[int]) 
         len(like.order), hidden[0], num_blocks=len(hidden) - 1, use_residual_blocks=False
     )
     return _with_weights(layer, layer.autoregressive_net, like)
+
+
+def nflows_flow(flow: str, features: int, hidden: Sequence[int]) -> nn.ModuleList | None:
+    """Gives the five layers of a flow of nflows, mapping x to (y, ladj); ``None`` for others."""
+    from nflows.nn.nets import MLP
+    from nflows.transforms.autoregressive import MaskedAffineAutoregressiveTransform
+    from nflows.transforms.coupling import AffineCouplingTransform
+
+    class Network(MLP):  # type: ignore[misc]
+        def forward(self, inputs: torch.Tensor, context: None = None) -> torch.Tensor:
+            outputs: torch.Tensor = super().forward(inputs)
+            return outputs
+
+    if flow == "MAF":
+        blocks = {"num_blocks": len(hidden) - 1, "use_residual_blocks": False}
+        return nn.ModuleList(
+            MaskedAffineAutoregressiveTransform(features, hidden[0], **blocks) for _ in range(5)
+        )
+    if flow == "RealNVP":
+        mask = torch.arange(features) % 2
+        return nn.ModuleList(
+            AffineCouplingTransform(mask, lambda i, o: Network([i], [o], list(hidden)))
+            for _ in range(5)
+        )
+    return None
+
+
+def normflows_flow(flow: str, features: int, hidden: Sequence[int]) -> nn.ModuleList | None:
+    """Gives the five layers of a flow of normflows, mapping x to (y, ladj); ``None`` for others."""
+    from normflows.flows import AffineCouplingBlock, MaskedAffineAutoregressive
+    from normflows.nets import MLP
+
+    if flow == "MAF":
+        blocks = {"num_blocks": len(hidden) - 1, "use_residual_blocks": False}
+        return nn.ModuleList(
+            MaskedAffineAutoregressive(features, hidden[0], **blocks) for _ in range(5)
+        )
+    if flow == "RealNVP":
+        kept = (features + 1) // 2
+        widths = [kept, *hidden, 2 * (features - kept)]
+        return nn.ModuleList(AffineCouplingBlock(MLP(widths)) for _ in range(5))
+    return None
 
 
 def _with_weights(layer: nn.Module, made: Any, like: MaskedAutoregressiveTransform) -> nn.Module:
