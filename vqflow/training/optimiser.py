@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -63,6 +64,15 @@ class Optimiser:
         if not within:
             nn.utils.clip_grads_with_norm_(self._parameters, self._clip_norm, norm)
         return norm
+
+    def gradients(self) -> list[Tensor | None]:
+        """Gives the tensors that hold the gradient now."""
+        return [parameter.grad for parameter in self._parameters]
+
+    def set_gradients(self, gradients: Sequence[Tensor | None]) -> None:
+        """Takes the gradient from what :meth:`gradients` gave, or others of these shapes."""
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
 
     def update(self) -> None:
         """Updates the parameters by the gradient."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -77,13 +78,19 @@ class Step:
                 log.warning("not compiled, runs as written: %s: %s", kind, reason[0])
                 self._compiled, self._fast = False, self._loss
         if self._replayed:
-            self._graph = _Graph(lambda held: self._gradient(self._fast, held), batch)
+            self._graph = _Graph(self._optimiser, partial(self._gradient, self._fast), batch)
 
 
 class _Graph:
     """A CUDA graph of loss and gradient, over tensors that hold the batch."""
 
-    def __init__(self, gradient: Callable[[Batch], tuple[Tensor, Tensor]], batch: Batch) -> None:
+    def __init__(
+        self,
+        optimiser: Optimiser,
+        gradient: Callable[[Batch], tuple[Tensor, Tensor]],
+        batch: Batch,
+    ) -> None:
+        self._optimiser = optimiser
         self._held = [part.clone() for part in batch]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
@@ -94,10 +101,12 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
             self._result = gradient(self._held)
+        self._gradients = optimiser.gradients()
 
     def replay(self, batch: Batch) -> tuple[Tensor, Tensor]:
         for held, part in zip(self._held, batch, strict=True):
             held.copy_(part)
         self._graph.replay()
+        self._optimiser.set_gradients(self._gradients)  # other batches have had their own
         value, norm = self._result
         return value.clone(), norm.clone()
