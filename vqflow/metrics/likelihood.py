@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vqflow.datasets.base import SPLITS, Split
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
-from vqflow.models.vqflow import Support
+from vqflow.models.chart_mixture import Support
 from vqflow.seeding import derive_seed
 
 _STANDARD_ERRORS = 4.0
