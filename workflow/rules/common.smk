@@ -189,7 +189,9 @@ def metric_values(names):
 
 def dataset_uses(wildcards):
     """What states threads and devices of the jobs on a data set."""
-    return [s.uses for (dataset, _), s in SETTINGS.items() if dataset == wildcards.dataset]
+    return [
+        s.uses for (dataset, _), s in SETTINGS.items() if dataset == wildcards.dataset
+    ]
 
 
 def reference_threads(wildcards):
