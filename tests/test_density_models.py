@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from conftest import CATALOGUE, PIXELS, images, ring
 from readme import entries, example, lines
 from scipy.stats import multivariate_normal
-from small import FLOW_FILES, SAMPLE_FILES, config, metric, score, setting
+from small import config, metric, score, setting, train
 
 import vqflow
 from vqflow.config.components import ConfigError
@@ -24,32 +25,14 @@ from vqflow.identity import Code
 from vqflow.models import Density, GaussianMixture
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density
-from vqflow.stages.machine import Machine
-from vqflow.stages.model import fit_model
 from vqflow.stages.preflight import check
-from vqflow.stages.samples import sample_flow
 
 Kernels = example("Kernels")
-FEW = [1, 3]
-MIXTURE: dict[str, Any] = {"models": {"mixture-of-gaussians": {"components": FEW}}}
-
-
-def fit(
-    folder: Path, variant: str = "mixture-of-gaussians", data: Data | None = None, **changes: Any
-) -> dict[str, Path]:
-    """Fits a variant's model and draws from it; gives the paths."""
-    (data or ring(3, name="helix")).save(folder / "data.npz")
-    chosen = setting(variant, **{**MIXTURE, **changes})
-    paths = {key: folder / name for key, name in {**FLOW_FILES, **SAMPLE_FILES}.items()}
-    trial = {0: {**paths, "scratch": folder / "scratch"}}
-    fit_model(chosen.of_model(), folder / "data.npz", trial, Machine())
-    sample_flow(chosen.sampling, {0: paths}, Machine())
-    return paths
 
 
 def fitted(data: Data, **changes: Any) -> DensityModel:
     """A model of the catalogue's mixture, fitted to data."""
-    chosen = setting("mixture-of-gaussians", **{**MIXTURE, **changes})
+    chosen = setting("mixture-of-gaussians", **changes)
     model = build_density(chosen.of_model(), data.spec)
     model.fit(data, seed=0)
     return model
@@ -115,7 +98,7 @@ def test_images_are_dequantised_and_their_pixels_come_back(tmp_path: Path) -> No
         "datasets": {"helix": entry},
         "models": {"mixture-of-gaussians": {"components": [1], "reg_covar": 0.01}},
     }
-    paths = fit(tmp_path, data=images(), **changes)
+    paths = train(tmp_path, "mixture-of-gaussians", images(), **changes)
     with np.load(paths["samples"]) as samples:
         assert samples["final"].dtype == np.uint8 and samples["final"].max() <= 16
     table = score(tmp_path, "mixture-of-gaussians", {0: paths}, metric("log_likelihood"), **changes)
@@ -124,11 +107,28 @@ def test_images_are_dequantised_and_their_pixels_come_back(tmp_path: Path) -> No
     assert rows["value"].notna().all()
 
 
+@pytest.mark.parametrize(
+    "variant", sorted(name for name, entry in CATALOGUE["variants"].items() if "model" in entry)
+)
+def test_every_model_of_the_catalogue_is_fitted_drawn_and_scored(
+    tmp_path: Path, variant: str
+) -> None:
+    paths = train(tmp_path, variant)
+    with np.load(paths["samples"]) as samples:
+        assert set(samples.files) == {"final"}
+        assert samples["final"].shape == (60, 3) and samples["final"].dtype == np.float32
+    assert json.loads(paths["status"].read_text()) == {"status": "ok", "reason": None}
+    metrics = [metric("log_likelihood"), metric("ceiling"), metric("charts")]
+    rows = pd.read_csv(score(tmp_path, variant, {0: paths}, *metrics))
+    assert set(rows["metric"]) == {"log_likelihood_all"}
+    assert rows["value"].notna().all() and set(rows["split"]) == {"test", "validation"}
+
+
 # Files
 
 
 def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
-    paths = fit(tmp_path)
+    paths = train(tmp_path, "mixture-of-gaussians")
     data = ring(3, name="helix")
     x = torch.as_tensor(data.points["test"]).float()
     model = fitted(data)
@@ -143,7 +143,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
 
 
 def test_the_library_loads_it(tmp_path: Path) -> None:
-    fit(tmp_path)
+    train(tmp_path, "mixture-of-gaussians")
     model = vqflow.load(tmp_path)
     x = ring(3).points["test"]
     assert model.log_prob(x).dtype == x.dtype and np.isfinite(model.log_prob(x)).all()
@@ -183,7 +183,7 @@ def test_a_class_that_does_not_keep_to_it_is_named(tmp_path: Path, name: str, me
     entry = {"class": f"test_density_models.{name}", "bandwidth": 0.2}
     changes = {"models": {"mine": entry}, "variants": {"mine": {"model": "mine"}}}
     with pytest.raises((ConfigError, ValueError), match=f"^models.mine: {message}"):
-        fit(tmp_path, "mine", **changes)
+        train(tmp_path, "mine", **changes)
 
 
 class Slow(Kernels):
@@ -202,8 +202,8 @@ def test_a_fit_that_was_killed_finds_what_it_kept(tmp_path: Path) -> None:
     entry = {"class": "test_density_models.Slow", "bandwidth": 0.2}
     changes = {"models": {"mine": entry}, "variants": {"mine": {"model": "mine"}}}
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path, "mine", **changes)
-    paths = fit(tmp_path, "mine", **changes)
+        train(tmp_path, "mine", **changes)
+    paths = train(tmp_path, "mine", **changes)
     assert len(load_weights(paths["model"])["density"]["points"]) == 150
     assert not (tmp_path / "scratch").exists()
 
@@ -350,7 +350,7 @@ def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None
     assert lines("Kernels") <= 15
     changes = entries(models=["kernels"], variants=["kernels"])
     changes["models"]["kernels"]["class"] = "test_density_models.Kernels"
-    paths = fit(tmp_path, "kernels", **changes)
+    paths = train(tmp_path, "kernels", **changes)
     names = ["log_likelihood", "charts", "kde_log_likelihood"]
     metrics = [metric(name, **({"samples": 60} if "kde" in name else {})) for name in names]
     rows = pd.read_csv(score(tmp_path, "kernels", {0: paths}, *metrics, **changes))
