@@ -17,11 +17,13 @@ from small import config, metric, score, setting, train
 
 import vqflow
 from vqflow.config.components import ConfigError
+from vqflow.config.entries import Component
 from vqflow.config.figures import plan_figures, stated_figures
 from vqflow.config.values import dump
 from vqflow.datasets.base import Data
 from vqflow.files import load_weights
 from vqflow.identity import Code
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models import Density, GaussianMixture
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density
@@ -340,6 +342,23 @@ def test_preflight_refuses_a_metric_that_no_variant_can_have() -> None:
     with pytest.raises(ConfigError, match="^metrics.charts: needs charts, which no variant on"):
         check({"settings": [mixture], **selection})
     assert "metrics.charts on helix" in check({"settings": [mixture, flow], **selection})
+
+
+class Careless(Metric):
+    """Reads charts, and does not say so."""
+
+    quantities = (Quantity("careless"),)
+
+    def scores(self, run: TrainedRun, reference: Reference) -> list[Score]:
+        return [Score("careless", run.flow.atlas.charts, 1, "test")]
+
+
+def test_a_metric_that_reads_charts_is_told_to_say_so(tmp_path: Path) -> None:
+    paths = train(tmp_path, "mixture-of-gaussians")
+    entry = {"name": "careless", "class": "test_density_models.Careless"}
+    message = "'mixture-of-gaussians' has no charts; a metric that reads them states needs_charts"
+    with pytest.raises(TypeError, match=message):
+        score(tmp_path, "mixture-of-gaussians", {0: paths}, Component.model_validate(entry))
 
 
 # The user's

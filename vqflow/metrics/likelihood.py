@@ -15,7 +15,7 @@ from torch import Tensor
 from vqflow.datasets.base import SPLITS, Split
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.chart_mixture import Support
-from vqflow.models.vqflow import VQFlow
+from vqflow.models.density import DensityModel
 from vqflow.seeding import derive_seed
 
 _STANDARD_ERRORS = 4.0
@@ -120,8 +120,8 @@ class LogLikelihood(Metric):
 
         Without charts there is one support, ``all``.
         """
-        charts = isinstance(run.model, VQFlow)
-        supports = [support for support in self.supports if charts or support == "all"]
+        whole = isinstance(run.model, DensityModel)
+        supports = [support for support in self.supports if support == "all" or not whole]
         for split in self.splits:
             for support in supports:
                 values = log_densities(run, support, split)
