@@ -48,7 +48,7 @@ class GaussianMixture(Density):
         """Fits a mixture for each K, and keeps the likeliest of the validation split."""
         from sklearn.mixture import GaussianMixture as Mixture  # slow to import
 
-        best, states = -np.inf, {}
+        best, state = -np.inf, {}
         for number in self.components:
             if number > len(train):
                 continue
@@ -59,17 +59,17 @@ class GaussianMixture(Density):
             log.info("%d components: %.4f nats on the validation split", number, score)
             if score > best:
                 best = score
-                states = {
+                state = {
                     "weights": mixture.weights_,
                     "means": mixture.means_,
                     "covariances": mixture.covariances_,
                 }
-        if not states:
+        if not state:
             raise ValueError(
                 f"components {self.components} on {len(train)} training points: no mixture of so "
                 "few points has a finite likelihood of the validation split"
             )
-        self.load_state(states)
+        self.load_state(state)
 
     def log_prob(self, y: Points) -> Points:
         """Gives log Σ_k w_k N(y; m_k, C_k) (N,) of points y (N, D)."""
