@@ -11,12 +11,13 @@ from conftest import CATALOGUE, ring
 from vqflow.config.catalogue import Config
 from vqflow.config.entries import Component
 from vqflow.config.parsing import parse_config
-from vqflow.config.setting import Scoring, Setting
+from vqflow.config.setting import DensitySetting, Scoring, Setting
 from vqflow.datasets.base import Data
 from vqflow.stages.atlas import fit_atlas
 from vqflow.stages.evaluate import evaluate, make_reference
 from vqflow.stages.flow import train_flow
 from vqflow.stages.machine import Machine
+from vqflow.stages.model import fit_model
 from vqflow.stages.samples import sample_flow
 
 SHORT = {"epochs": 4, "snapshot_interval": 2, "snapshot_samples": 60}
@@ -30,6 +31,7 @@ SMALL = {
         "kmeans-auto": {"choice": FEW},
         "vq-auto": {"choice": FEW, "training": {"epochs": 2}},
     },
+    "models": {"mixture-of-gaussians": {"components": [1, 3]}},
 }
 ATLAS_FILES = {
     "atlas": "atlas.pt",
@@ -92,14 +94,19 @@ def metric(name: str, **changes: Any) -> Component:
 def train(
     folder: Path, variant: str, data: Data | None = None, seed: int = 0, **changes: Any
 ) -> dict[str, Path]:
-    """Runs atlas, flow and samples on small data; gives the paths."""
+    """Runs atlas, flow and samples on small data, or another model and samples; gives the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     (data or ring(3, name="helix")).save(folder / "data.npz")
     chosen = setting(variant, **changes)
+    paths = {key: folder / name for key, name in {**FLOW_FILES, **SAMPLE_FILES}.items()}
+    if isinstance(chosen, DensitySetting):
+        alone = {**paths, "scratch": folder / "scratch"}
+        fit_model(chosen.of_model(), folder / "data.npz", {seed: alone}, Machine())
+        sample_flow(chosen.sampling, {seed: paths}, Machine())
+        return paths
     atlas = {key: folder / name for key, name in ATLAS_FILES.items()}
     atlas |= {"scratch": folder / "scratch-atlas"}
     fit_atlas(chosen.of_atlas(), folder / "data.npz", {seed: atlas}, Machine())
-    paths = {key: folder / name for key, name in {**FLOW_FILES, **SAMPLE_FILES}.items()}
     trial = {**paths, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
     train_flow(chosen.of_model(), folder / "data.npz", {seed: trial}, Machine())
     sample_flow(chosen.sampling, {seed: paths}, Machine())

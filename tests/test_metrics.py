@@ -84,7 +84,8 @@ def image_data() -> Data:
 
 
 def trained(data: Data, model: Any = None, **samples: np.ndarray) -> Any:
-    return SimpleNamespace(data=data, model=model or FakeModel(data), samples=samples, densities={})
+    one = model or FakeModel(data)
+    return SimpleNamespace(data=data, model=one, flow=one, samples=samples, densities={})
 
 
 def by_name(scores: Any) -> dict[tuple[str, str], Any]:

@@ -220,7 +220,7 @@ def test_infer_noise(model: VQFlow) -> None:
 def test_chunks_change_nothing(model: VQFlow, monkeypatch: pytest.MonkeyPatch) -> None:
     x = points(50)
     whole = model.log_prob(x, "all"), model.log_prob(x, "covering"), model.posterior(x)
-    monkeypatch.setattr("vqflow.models.vqflow._CHUNK_ELEMENTS", 7 * 64)
+    monkeypatch.setattr("vqflow.models.chart_mixture._CHUNK_ELEMENTS", 7 * 64)
     parts = model.log_prob(x, "all"), model.log_prob(x, "covering"), model.posterior(x)
     for expected, actual in zip(whole, parts, strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)

@@ -160,6 +160,55 @@ def test_frames_bases_and_chosen_charts_run_from_their_entries(project: Path) ->
     assert jobs["fit_atlas"] == 1, "of the charts that are chosen in the space of the flow"
 
 
+def test_models_that_are_no_flow_run_beside_flows(project: Path) -> None:
+    """The catalogue's mixture and the README's own class, as baselines and compared."""
+    (project / "my_things.py").write_text(classes())
+    config = yaml.safe_load((project / "tiny.yaml").read_text())
+    config |= {"run": "models"} | entries(models=["kernels"])
+    config["models"]["mixture-of-gaussians"] = {"components": [1, 2]}
+    config["variants"] = {
+        "mixture-of-gaussians": {"baseline": "realnvp"},
+        "kernels": {"model": "kernels"},
+        "kmeans-realnvp": {"baseline": "kernels"},
+    }
+    names = ["realnvp", "mixture-of-gaussians", "kernels", "kmeans-realnvp"]
+    metrics = ["log_likelihood", "ceiling", "kde_log_likelihood", "charts"]
+    config["benchmarks"]["toys"] |= {"variants": names, "metrics": metrics}
+    (project / "models.yaml").write_text(yaml.safe_dump(config))
+    jobs = planned(project, "--configfile", "models.yaml")
+    assert (jobs["fit_model"], jobs["train_flow"], jobs["fit_atlas"]) == (2, 2, 2)
+    run(project, "--configfile", "models.yaml")
+    tables = project / "results" / "models" / "tables"
+    rows = pd.read_csv(tables / "metrics.csv", keep_default_na=False)
+    rows = rows.set_index("variant")
+    likelihood = rows[rows["metric"] == "log_likelihood_all"]
+    assert likelihood.index.value_counts().to_dict() == dict.fromkeys(names, 2)
+    assert set(rows[rows["metric"] == "leak"].index) == {"realnvp", "kmeans-realnvp"}
+    assert set(rows.loc["kernels", "atlas"]) == {"none"}
+    summary = pd.read_csv(tables / "summary.csv")
+    gained = summary[summary["metric"] == "log_likelihood_all"].dropna(subset=["gain_mean"])
+    assert set(gained["variant"]) == {"mixture-of-gaussians", "kmeans-realnvp"}
+    runtime = pd.read_csv(tables / "runtime.csv", keep_default_na=False).set_index("variant")
+    assert set(runtime["status"]) == {"ok"} and set(runtime.loc["kernels", "epochs"]) == {0}
+    figures = {path.stem for path in (project / "results/models/figures").glob("*.png")}
+    assert figures == {
+        "atlas-kmeans-realnvp",
+        "density_slice-helix-kernels",
+        "density_slice-helix-realnvp",
+        "likelihood",
+        "toy_gallery-kernels",
+        "toy_gallery-realnvp",
+        "training_curves",
+    }
+    code = (project / "my_things.py").read_text()
+    (project / "my_things.py").write_text(
+        code.replace("resample(n, seed).T", "resample(n, seed).T * 1")
+    )
+    jobs = planned(project, "--configfile", "models.yaml")
+    assert (jobs["fit_model"], jobs["evaluate"]) == (1, 1) and "train_flow" not in jobs
+    (project / "my_things.py").write_text(code)
+
+
 def test_a_changed_entry_retrains_what_depends_on_it(project: Path) -> None:
     config = yaml.safe_load((project / "tiny.yaml").read_text())
     config["atlases"]["kmeans32"]["epsilon"] = 0.6

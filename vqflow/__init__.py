@@ -4,9 +4,10 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-__all__ = ["FittedModel", "__version__", "fit", "load"]
+__all__ = ["FittedDensity", "FittedModel", "__version__", "fit", "load"]
 
-_LAZY = ("FittedModel", "fit", "load")  # import torch, which parsing the workflow must not
+# These import torch, which parsing the workflow must not.
+_LAZY = ("FittedDensity", "FittedModel", "fit", "load")
 
 
 def __getattr__(name: str) -> object:

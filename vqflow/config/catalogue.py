@@ -1,29 +1,31 @@
-"""The configuration: whether its entries fit together, and what it selects.
+"""The configuration: its sections, and what it selects.
 
 Imports no torch, so that parsing the workflow stays fast.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from vqflow.config import checks
 from vqflow.config.entries import (
     AtlasEntry,
     Benchmark,
     Component,
     DatasetEntry,
-    Entry,
+    DensityEntry,
+    DensityVariant,
+    FlowVariant,
     Name,
     Sampling,
     Strict,
     Training,
     Variant,
 )
-from vqflow.config.setting import Setting
+from vqflow.config.setting import DensitySetting, FlowSetting, Setting
 from vqflow.config.values import dump_unnamed
 
 SECTIONS = (
@@ -34,6 +36,7 @@ SECTIONS = (
     "bases",
     "objectives",
     "training",
+    "models",
     "sampling",
     "variants",
     "metrics",
@@ -63,6 +66,7 @@ class Config(Strict):
     bases: dict[Name, Component] = Field(default_factory=dict)
     objectives: dict[Name, Component]
     training: dict[Name, Training]
+    models: dict[Name, DensityEntry] = Field(default_factory=dict)
     variants: dict[Name, Variant]
     sampling: dict[Name, Sampling]
     metrics: dict[Name, Component]
@@ -78,92 +82,28 @@ class Config(Strict):
         return {**raw, **{key: _named(key, entries) for key, entries in named.items()}}
 
     @model_validator(mode="after")
-    def _check_references(self) -> Config:
-        for name, variant in self.variants.items():
-            place = f"variants.{name}"
-            self._check(f"{place}.flow", "flow", variant.flow, self.flows)
-            self._check(f"{place}.atlas", "atlas", variant.atlas, self.atlases)
-            self._check(f"{place}.training", "training", variant.training, self.training)
-            self._check(f"{place}.embedding", "embedding", variant.embedding, self.embeddings)
-            if variant.base is not None:
-                self._check(f"{place}.base", "base", variant.base, self.bases)
-            if variant.baseline is not None:
-                self._check(f"{place}.baseline", "variant", variant.baseline, self.variants)
-                if self.variants[variant.baseline].baseline is not None:
-                    raise ValueError(
-                        f"{place}.baseline: '{variant.baseline}' has a baseline itself; "
-                        "compare with a variant that has none"
-                    )
-        for name, training in self.training.items():
-            place = f"training.{name}.objective"
-            self._check(place, "objective", training.objective, self.objectives)
-        for name, atlas in self.atlases.items():
-            if atlas.choice is not None:
-                place = f"atlases.{name}.choice.embedding"
-                self._check(place, "embedding", atlas.choice.embedding, self.embeddings)
-        kinds = {
-            "datasets": "dataset",
-            "variants": "variant",
-            "metrics": "metric",
-            "figures": "figure",
-        }
-        for name, benchmark in self.benchmarks.items():
-            place = f"benchmarks.{name}"
-            self._check(f"{place}.sampling", "sampling", benchmark.sampling, self.sampling)
-            for field, kind in kinds.items():
-                chosen = getattr(benchmark, field)
-                for item in chosen:
-                    self._check(f"{place}.{field}", kind, item, getattr(self, field))
-                _check_unique(f"{place}.{field}", chosen)
-            for field, names in benchmark.substitute.items():
-                for item in (*names.keys(), *names.values()):
-                    self._check(f"{place}.substitute.{field}", "entry", item, getattr(self, field))
-        _check_unique("seeds", self.seeds)
-        self._check_cells()
-        self._check_fair()
+    def _check(self) -> Config:
+        checks.check_references(self)
+        checks.check_cells(self)
+        checks.check_fair(self)
         return self
 
-    @staticmethod
-    def _check(place: str, kind: str, name: str, allowed: Mapping[str, Any]) -> None:
-        if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(allowed)}"
-            raise ValueError(f"{place}: no {kind} '{name}'; {hint}")
-
-    def _check_fair(self) -> None:
-        settings = self.settings()
-        for (dataset, variant), setting in settings.items():
-            baseline = self.variants[variant].baseline
-            other = settings.get((dataset, baseline or ""))
-            for field in ("flow", "training", "embedding", "base"):
-                ours, theirs = (_name_of(getattr(s, field, None)) for s in (setting, other))
-                if other is not None and ours != theirs:
-                    raise ValueError(
-                        f"variants.{variant}.{field}: '{ours}' differs from '{theirs}' of its "
-                        f"baseline '{baseline}'; a fair comparison shares it"
-                    )
-
-    def _check_cells(self) -> None:
-        seen: dict[tuple[str, str], tuple[str, Setting]] = {}
-        for name, benchmark in self.benchmarks.items():
-            for dataset in benchmark.datasets:
-                for variant in benchmark.variants:
-                    setting = self._resolve(benchmark, dataset, variant)
-                    other = seen.setdefault((dataset, variant), (name, setting))
-                    if other[1] != setting:
-                        raise ValueError(
-                            f"benchmarks.{name}: '{variant}' on '{dataset}' differs from that "
-                            f"of benchmarks.{other[0]}; one run holds one of them"
-                        )
-
-    def _resolve(self, benchmark: Benchmark, dataset: str, variant: str) -> Setting:
+    def resolve(self, benchmark: Benchmark, dataset: str, variant: str) -> Setting:
+        """Gives a variant on a data set with its entries, as a benchmark means it."""
         entry = self.variants[variant]
+        if isinstance(entry, DensityVariant):
+            return DensitySetting(
+                variant=variant,
+                dataset=self.datasets[dataset],
+                model=self.models[entry.model],
+                sampling=self.sampling[benchmark.sampling],
+            )
         swap = benchmark.substitute
         flow = swap.get("flows", {}).get(entry.flow, entry.flow)
         atlas = swap.get("atlases", {}).get(entry.atlas, entry.atlas)
         training = swap.get("training", {}).get(entry.training, entry.training)
         choice = self.atlases[atlas].choice
-        return Setting(
+        return FlowSetting(
             variant=variant,
             dataset=self.datasets[dataset],
             flow=self.flows[flow],
@@ -179,7 +119,7 @@ class Config(Strict):
     def settings(self) -> dict[tuple[str, str], Setting]:
         """Gives every selected (data set, variant), in the order of the configuration."""
         return {
-            (dataset, variant): self._resolve(benchmark, dataset, variant)
+            (dataset, variant): self.resolve(benchmark, dataset, variant)
             for benchmark in self.benchmarks.values()
             for dataset in benchmark.datasets
             for variant in benchmark.variants
@@ -212,19 +152,21 @@ class Config(Strict):
     def selection(self) -> dict[str, Any]:
         """Gives, as a configuration of its own, all that the run's results depend on."""
         settings = list(self.settings().values())
+        flows = [setting for setting in settings if isinstance(setting, FlowSetting)]
         names = {
             "datasets": [setting.dataset.name for setting in settings],
-            "atlases": [setting.atlas.name for setting in settings],
-            "flows": [setting.flow.name for setting in settings],
+            "atlases": [setting.atlas.name for setting in flows],
+            "flows": [setting.flow.name for setting in flows],
             "embeddings": [
                 part.name
-                for setting in settings
+                for setting in flows
                 for part in (setting.embedding, setting.choice_embedding)
                 if part is not None
             ],
-            "bases": [setting.base.name for setting in settings if setting.base is not None],
-            "objectives": [setting.objective.name for setting in settings],
-            "training": [setting.training.name for setting in settings],
+            "bases": [setting.base.name for setting in flows if setting.base is not None],
+            "objectives": [setting.objective.name for setting in flows],
+            "training": [setting.training.name for setting in flows],
+            "models": [],
             "sampling": [setting.sampling.name for setting in settings],
             "variants": self._with_baselines(setting.variant for setting in settings),
             "metrics": [name for bench in self.benchmarks.values() for name in bench.metrics],
@@ -251,7 +193,8 @@ class Config(Strict):
 
     def _named_by_variants(self, names: Iterable[str]) -> dict[str, list[str]]:
         """Gives what variants name, also where a benchmark uses another entry in its place."""
-        variants = [self.variants[name] for name in names]
+        chosen = [self.variants[name] for name in names]
+        variants = [variant for variant in chosen if isinstance(variant, FlowVariant)]
         return {
             "atlases": [variant.atlas for variant in variants],
             "flows": [variant.flow for variant in variants],
@@ -259,6 +202,7 @@ class Config(Strict):
             "bases": [variant.base for variant in variants if variant.base is not None],
             "objectives": [self.training[variant.training].objective for variant in variants],
             "training": [variant.training for variant in variants],
+            "models": [entry.model for entry in chosen if isinstance(entry, DensityVariant)],
         }
 
     def selected_datasets(self) -> list[str]:
@@ -288,12 +232,6 @@ class Config(Strict):
         }
 
 
-def _check_unique(place: str, items: list[Any]) -> None:
-    twice = [item for item in _unique(items) if items.count(item) > 1]
-    if twice:
-        raise ValueError(f"{place}: {twice[0]!r} is listed twice")
-
-
 def _unique(items: Iterable[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
@@ -307,7 +245,3 @@ def _named(section: str, entries: Mapping[str, Any]) -> dict[str, Any]:
         key: {**entry, "name": key} if isinstance(entry, Mapping) else entry
         for key, entry in entries.items()
     }
-
-
-def _name_of(entry: Entry | Component | None) -> str | None:
-    return None if entry is None else entry.name

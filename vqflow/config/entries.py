@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
@@ -196,8 +204,15 @@ class Sampling(Entry):
     )
 
 
-class Variant(Entry):
-    """One model of the benchmark: a flow on an atlas."""
+class DensityEntry(Component):
+    """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
+
+    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the jobs.")
+    device: WantedDevice = Field("cpu", exclude=True, description="Whether the jobs ask for a GPU.")
+
+
+class FlowVariant(Entry):
+    """A flow on an atlas, with a training."""
 
     flow: Name
     atlas: Name
@@ -207,6 +222,34 @@ class Variant(Entry):
         None, description="What the flow's noise is distributed as; null: the flow's own base."
     )
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
+
+
+class DensityVariant(Entry):
+    """A model of its own, in place of a flow on an atlas."""
+
+    model: Name
+    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
+
+
+def _by_kind(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Reads a variant as what it says it is, so that a mistake is one of that kind alone."""
+    if not isinstance(given, Mapping):
+        return handler(given)
+    if "model" not in given:
+        return FlowVariant.model_validate(given)
+    parts = [key for key in given if key in FlowVariant.model_fields and key not in _SHARED]
+    if parts:
+        raise ValueError(
+            f"has model beside {', '.join(parts)}; a variant is either a model of its own, or a "
+            "flow on an atlas with a training"
+        )
+    return DensityVariant.model_validate(given)
+
+
+_SHARED = {"name", "baseline"}
+
+Variant = Annotated[FlowVariant | DensityVariant, WrapValidator(_by_kind)]
+"""One model of the benchmark."""
 
 
 class Benchmark(Entry):

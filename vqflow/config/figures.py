@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component, DatasetEntry, Name, Strict
-from vqflow.config.setting import Setting
+from vqflow.config.setting import NONE, FlowSetting, Setting
 from vqflow.source import class_attributes, find_module, syntax
 
 Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model"]
@@ -30,6 +30,8 @@ _PARTS = {"runs": ("flows", "statuses", "atlases")}
 
 _FILE_PER_SEED = {"history", "runs"}
 _OF_ALL_SEEDS = {"metrics", *_FILE_PER_SEED}
+_OF_FLOWS = {"charts", "history"}
+"""What models that are no flow do not have: figures that read it leave them out."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,15 @@ class Drawing(Strict):
         Args:
             patterns: For all that a figure can read, a path with ``{dataset}``,
                 ``{variant}``, ``{atlas}`` and ``{seed}``, as far as it depends on them. In place
-                of ``"runs"`` stand ``"flows"``, ``"statuses"`` and ``"atlases"``.
+                of ``"runs"`` stand ``"flows"``, ``"statuses"`` and ``"atlases"``, the last of those
+            cells alone that have one.
         """
         return {
-            part: [patterns[part].format(**dict(cell), seed=n) for cell, n in self.keys(read)]
+            part: [
+                patterns[part].format(**dict(cell), seed=n)
+                for cell, n in self.keys(read)
+                if part != "atlases" or cell.atlas != NONE
+            ]
             for read in self.reads
             for part in _PARTS.get(read, (read,))
         }
@@ -189,6 +196,7 @@ def _groups(
         key
         for key in config.figure_settings(figure)
         if key[1] in config.baselines() or not statement.only_compared
+        if isinstance(settings[key], FlowSetting) or not _OF_FLOWS & set(statement.reads)
     ]
     values: dict[Axis, Iterable[str]] = {
         "dataset": dict.fromkeys(dataset for dataset, _ in chosen),
@@ -213,10 +221,4 @@ def _groups(
 
 
 def _cell(setting: Setting) -> Cell:
-    return Cell(
-        dataset=setting.dataset.name,
-        variant=setting.variant,
-        flow=setting.flow.name,
-        atlas=setting.atlas.name,
-        embedding=setting.embedding.name,
-    )
+    return Cell(dataset=setting.dataset.name, variant=setting.variant, **setting.names())

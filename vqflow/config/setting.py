@@ -5,16 +5,25 @@ Threads and device are no part of the text: they belong to the job and not to it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from vqflow.config.entries import (
     AtlasEntry,
     Component,
     DatasetEntry,
+    DensityEntry,
     Device,
+    Optimisation,
     Part,
     Sampling,
     Strict,
     Training,
 )
+from vqflow.config.values import load
+
+NONE = "none"
+"""In the columns ``atlas`` and ``embedding``: a model that has none."""
 
 
 class AtlasSetting(Strict):
@@ -50,8 +59,8 @@ class ModelSetting(Strict):
     objective: Component
 
 
-class Setting(ModelSetting):
-    """One data set and variant, every name replaced by its entry of the catalogue."""
+class FlowSetting(ModelSetting):
+    """One data set and a flow's variant, every name replaced by its entry of the catalogue."""
 
     variant: str
     sampling: Sampling
@@ -68,6 +77,57 @@ class Setting(ModelSetting):
     def of_model(self) -> ModelSetting:
         """Gives what the trained model depends on."""
         return ModelSetting(**{name: getattr(self, name) for name in ModelSetting.model_fields})
+
+    @property
+    def uses(self) -> Optimisation:
+        """What states the threads and the device of its jobs."""
+        return self.training
+
+    def names(self) -> dict[str, str]:
+        """Gives what the model is made of, by the columns of the tables."""
+        return {
+            "flow": self.flow.name,
+            "atlas": self.atlas.name,
+            "embedding": self.embedding.name,
+        }
+
+
+class DensityModelSetting(Strict):
+    """All that a fitted model which is no flow on an atlas depends on, but for the data."""
+
+    dataset: DatasetEntry
+    model: DensityEntry
+
+
+class DensitySetting(DensityModelSetting):
+    """One data set and a variant that is no flow on an atlas, with their entries."""
+
+    variant: str
+    sampling: Sampling
+
+    def of_model(self) -> DensityModelSetting:
+        """Gives what the fitted model depends on."""
+        return DensityModelSetting(dataset=self.dataset, model=self.model)
+
+    @property
+    def uses(self) -> DensityEntry:
+        """What states the threads and the device of its jobs."""
+        return self.model
+
+    def names(self) -> dict[str, str]:
+        """Gives its name by the columns of the tables, where a flow's stands."""
+        return {"flow": self.model.name, "atlas": NONE, "embedding": NONE}
+
+
+Setting = FlowSetting | DensitySetting
+"""One data set and variant."""
+
+
+def load_setting(value: Mapping[str, Any]) -> Setting:
+    """Gives back the setting that :func:`vqflow.config.values.dump` gave the plain values of."""
+    if "model" in value:
+        return load(DensitySetting, value)
+    return load(FlowSetting, value)
 
 
 class Scoring(Strict):

@@ -79,7 +79,10 @@ class Inputs:
 
     @property
     def charts(self) -> Mapping[Cell, Arrays]:
-        """Each cell's ``"nearest"``, the training points' charts (N,), and ``"centres"`` (K, D)."""
+        """Each cell's ``"nearest"``, the training points' charts (N,), and ``"centres"`` (K, D).
+
+        A figure that reads charts, or the history, is drawn of flows on atlases alone.
+        """
         charts: Mapping[Cell, Arrays] = self._read("charts")
         return charts
 
@@ -99,7 +102,11 @@ class Inputs:
         return self._table("runs")
 
     def model(self, cell: Cell) -> Any:
-        """Loads a cell's :class:`vqflow.models.VQFlow`: on the CPU, in evaluation mode, float32."""
+        """Loads a cell's model: on the CPU, in evaluation mode, float32.
+
+        A :class:`vqflow.models.VQFlow`, or where ``cell.atlas`` is ``"none"`` a
+        :class:`vqflow.models.density.DensityModel`.
+        """
         return self._read("model")[cell]()
 
     def _table(self, name: str) -> pd.DataFrame:

@@ -36,10 +36,11 @@ class Likelihood(RunFigure):
     reads = ("metrics", "runs")
     caption = """
 Likelihood of the final models on the test split (after table 1 of the paper). Small dots are
-seeds; markers are means with the 95 % Student t interval, open for plain flows and filled for VQ
-variants. The dashed line is the *ceiling*, the mean exact log-density of the test points, which
-no model can exceed in expectation. Runs that diverged, and values that are not finite, are counted
-beside their variant. Images are compared in bits per dimension, of which fewer are better.
+seeds; markers are means with the 95 % Student t interval, filled for VQ variants and open for plain
+flows and other models. The dashed line is the *ceiling*, the mean exact log-density of the test
+points, which no model can exceed in expectation. Runs that diverged, and values that are not
+finite, are counted beside their variant. Images are compared in bits per dimension, of which fewer
+are better.
 """
 
     def __init__(self, metric: str = "log_likelihood_all") -> None:

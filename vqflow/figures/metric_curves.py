@@ -48,8 +48,11 @@ their height).
         self.published = published
 
     def draw(self, inputs: Inputs) -> Figure:
-        """Draws the metric that the figure is of."""
-        return draw(inputs.metrics, inputs.runs, inputs.metric, inputs.metric in self.published)
+        """Draws the metric that the figure is of, of the models that are trained by epochs."""
+        runs = inputs.runs
+        trained = runs[runs["epochs"] > 0]
+        shown = runs if trained.empty else trained
+        return draw(inputs.metrics, shown, inputs.metric, inputs.metric in self.published)
 
 
 @theme()

@@ -15,6 +15,7 @@ import seaborn as sns
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from vqflow.config.setting import NONE
 from vqflow.files import atomic_path
 
 WIDTH = 7.0
@@ -151,7 +152,7 @@ def strokes(table: pd.DataFrame) -> dict[str, Stroke]:
         (
             row["variant"] not in (row["flow"], f"vq-{row['flow']}"),
             _family(row["flow"]),
-            row["atlas"] != SINGLE_CHART,
+            row["atlas"] not in (SINGLE_CHART, NONE),
             row["variant"],
         )
         for row in rows.to_dict("records")

@@ -1,6 +1,6 @@
 """The library alone: a density fitted to an array, without the workflow."""
 
-from vqflow.library.fitted import FittedModel, load
+from vqflow.library.fitted import FittedDensity, FittedModel, load
 from vqflow.library.fitting import fit
 
-__all__ = ["FittedModel", "fit", "load"]
+__all__ = ["FittedDensity", "FittedModel", "fit", "load"]

@@ -15,49 +15,34 @@ from torch import Tensor
 
 from vqflow.config.setting import ModelSetting
 from vqflow.library.points import Kind, Points, read_points
-from vqflow.models.store import load_model, load_origin, save_model
+from vqflow.models.density import Model
+from vqflow.models.density_store import load_any
+from vqflow.models.store import load_origin, save_model
 from vqflow.models.vqflow import VQFlow
 
 
-class FittedModel:
-    """A density on R^D, made by :func:`vqflow.fit` or read by :func:`vqflow.load`.
+class FittedDensity:
+    """A density on R^D, read by :func:`vqflow.load`: arrays in, arrays out.
 
     Points are numpy arrays or torch tensors (N, D) of any floating-point type; what comes out
     is of the same kind, on the same device. Inside, the model computes in float32.
 
     Args:
-        model: The density: atlas, embedding and flow.
-        setting: What it was built from.
+        model: The density.
         facts: How :func:`vqflow.fit` made it; empty for a model of the workflow.
-        history: One row per epoch of training.
 
     Attributes:
-        model: The same, for all else that it can do, with gradients and on any device.
-        setting: The same.
-        history: The same; empty for a model that was loaded.
+        model: The same, for all else that it can do.
     """
 
-    def __init__(
-        self,
-        model: VQFlow,
-        setting: ModelSetting,
-        facts: Mapping[str, Any],
-        history: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
+    def __init__(self, model: Model, facts: Mapping[str, Any]) -> None:
         self.model = model
-        self.setting = setting
-        self.history = list(history)
         self._facts = dict(facts)
 
     @property
     def features(self) -> int:
         """D, the dimension of the points."""
-        return self.model.atlas.spec.features
-
-    @property
-    def charts(self) -> int:
-        """K, the number of charts."""
-        return self.model.atlas.charts
+        return self.model.preprocessing.spec.features
 
     def log_prob(self, x: Points) -> Points:
         """Gives log p(x) (N,), in nats, of points x (N, D).
@@ -70,14 +55,12 @@ class FittedModel:
             return self._give(self.model.log_prob(self._read(x)), x)
 
     def posterior(self, x: Points) -> Points:
-        """Gives p(k|x) (N, K), how probable each chart is, of points x (N, D).
+        """Refuses: without charts there is nothing to be probable.
 
         Raises:
-            TypeError: See :meth:`log_prob`.
-            ValueError: See there.
+            TypeError: Always.
         """
-        with torch.no_grad():
-            return self._give(self.model.posterior(self._read(x)), x)
+        raise TypeError(f"{self!r} has no charts, and so no posterior p(k|x) over them")
 
     def sample(self, n: int, seed: int | None = None) -> Any:
         """Draws points (n, D), of the kind that the model was fitted to; else of numpy's.
@@ -94,21 +77,72 @@ class FittedModel:
         generator = None
         if seed is not None:
             generator = torch.Generator(self.model.device).manual_seed(seed)
-        x, _ = self.model.sample(n, generator=generator)
-        return Kind(**self._facts.get("kind", {})).give(x)
+        return Kind(**self._facts.get("kind", {})).give(self._draw(n, generator))
 
-    def save(self, path: str | Path) -> None:
-        """Writes the model to a file, which holds no pickled code; see :func:`vqflow.load`."""
-        save_model(Path(path), self.model, self.setting, self._facts)
+    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
+        drawn = self.model.sample(n, generator=generator)
+        return drawn if isinstance(drawn, Tensor) else drawn[0]
 
     def _read(self, x: NDArray[Any] | Tensor) -> Tensor:
         points = read_points(x, "x", self.features)
-        return points.to(self.model.device, self.model.atlas.log_prior.dtype)
+        return points.to(self.model.device, self.model.preprocessing.like.dtype)
 
     @staticmethod
     def _give(values: Tensor, x: Points) -> Points:
         given: Points = Kind.of(x).give(values)
         return given
+
+    def __repr__(self) -> str:
+        name = getattr(self.model, "name", "")
+        return f"FittedDensity: {name}, {self.features} dimensions"
+
+
+class FittedModel(FittedDensity):
+    """A VQ-Flow, made by :func:`vqflow.fit` or read by :func:`vqflow.load`.
+
+    Args:
+        model: The density: atlas, embedding and flow.
+        setting: What it was built from.
+        facts: How :func:`vqflow.fit` made it; empty for a model of the workflow.
+        history: One row per epoch of training.
+
+    Attributes:
+        model: The same, for all else that it can do, with gradients and on any device.
+        setting: The same.
+        history: The same; empty for a model that was loaded.
+    """
+
+    model: VQFlow
+
+    def __init__(
+        self,
+        model: VQFlow,
+        setting: ModelSetting,
+        facts: Mapping[str, Any],
+        history: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(model, facts)
+        self.setting = setting
+        self.history = list(history)
+
+    @property
+    def charts(self) -> int:
+        """K, the number of charts."""
+        return self.model.atlas.charts
+
+    def posterior(self, x: Points) -> Points:
+        """Gives p(k|x) (N, K), how probable each chart is, of points x (N, D).
+
+        Raises:
+            TypeError: See :meth:`log_prob`.
+            ValueError: See there.
+        """
+        with torch.no_grad():
+            return self._give(self.model.posterior(self._read(x)), x)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model to a file, which holds no pickled code; see :func:`vqflow.load`."""
+        save_model(Path(path), self.model, self.setting, self._facts)
 
     def __repr__(self) -> str:
         atlas, embedding, training = self.model.atlas, self.setting.embedding, self.setting.training
@@ -133,8 +167,8 @@ class FittedModel:
         return "\n  ".join(lines)
 
 
-def load(path: str | Path) -> FittedModel:
-    """Loads a model.
+def load(path: str | Path) -> FittedDensity:
+    """Loads a model: a :class:`FittedModel`, unless the workflow fitted one that is no flow.
 
     Args:
         path: A file that :meth:`FittedModel.save` wrote, or the folder of one that the workflow
@@ -165,12 +199,14 @@ def load(path: str | Path) -> FittedModel:
     if not is_zipfile(file):
         raise ValueError(f"{file} holds no model: it is no file of torch's")
     try:
-        model = load_model(file)
-        setting, facts = load_origin(file)
+        model = load_any(file)
+        fitted = FittedDensity(model, {})
+        if isinstance(model, VQFlow):
+            fitted = FittedModel(model, *load_origin(file))
     except KeyError as error:
         raise ValueError(f"{file} holds no model: it has no {error}") from error
     _warn_of_divergence(file.with_name("status.json"))
-    return FittedModel(model, setting, facts)
+    return fitted
 
 
 def _warn_of_divergence(status: Path) -> None:

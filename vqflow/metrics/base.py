@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from vqflow.datasets.base import Array, Data, DataSpec, Split
+from vqflow.models.density import Model
 from vqflow.models.vqflow import VQFlow
 
 Reference = dict[str, Array]
@@ -106,7 +107,8 @@ class TrainedRun:
 
     Attributes:
         data: The data set.
-        model: The final model, in evaluation mode and float32.
+        model: The final model, in evaluation mode and float32: a flow on an atlas, or a
+            :class:`vqflow.models.density.DensityModel`, which has no charts.
         samples: Arrays of (n, D): ``"final"`` and ``"final_confined"`` (from the
             final model, by the two samplers; the second is absent where a chart
             leaks almost everything), ``"final_mean"`` (without the residual, where an
@@ -119,11 +121,25 @@ class TrainedRun:
     """
 
     data: Data
-    model: VQFlow
+    model: Model
     samples: dict[str, np.ndarray]
     history: pd.DataFrame
     densities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     features: dict[tuple[Any, str, int], Array] = field(default_factory=dict)
+
+    @property
+    def flow(self) -> VQFlow:
+        """The final model, for metrics that need charts.
+
+        Raises:
+            TypeError: If it has none, because the metric does not state ``needs_charts``.
+        """
+        if not isinstance(self.model, VQFlow):
+            raise TypeError(
+                f"the model '{self.model.name}' has no charts; a metric that reads them states "
+                "needs_charts = True, and then gives no rows for such a model"
+            )
+        return self.model
 
 
 class Metric(ABC):
@@ -147,6 +163,9 @@ class Metric(ABC):
 
     across_training: bool = False
     """Whether snapshots across training are scored too, which the figure ``fid_curves`` draws."""
+
+    needs_charts: bool = False
+    """Whether it reads charts, atlas or flow (``run.flow``): models without give no rows then."""
 
     device: str = "cpu"
     """Where networks of the metric run: that of the trained flow, set by the job."""

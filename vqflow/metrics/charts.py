@@ -32,6 +32,7 @@ class Charts(Metric):
     """
 
     name = "charts"
+    needs_charts = True
     quantities = (
         Quantity("leak", better="lower", decimals=3, headline=50),
         Quantity("confinement_error", headline=None),
@@ -43,14 +44,14 @@ class Charts(Metric):
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the rows."""
-        atlas = run.model.atlas
+        model, atlas = run.flow, run.flow.atlas
         charts = int(atlas.charts)
         with torch.no_grad():
             test = points_of(run, "test")
             overlap = torch.cat([atlas.covering(part).sum(1) for part in torch.split(test, _CHUNK)])
             nearest = atlas.nearest(points_of(run, "train")).cpu().numpy()
-        yield Score("leak", leak(run.model), charts, "train")
-        error = (run.model.confinement_error / run.model.log_confinement.exp()).max()
+        yield Score("leak", leak(model), charts, "train")
+        error = (model.confinement_error / model.log_confinement.exp()).max()
         yield Score("confinement_error", float(error), charts, "train")
         yield Score("charts_per_point", float(overlap.double().mean()), len(test), "test")
         yield Score("perplexity", perplexity(nearest), len(nearest), "train")

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from vqflow.datasets.base import SPLITS, Split
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
-from vqflow.models.vqflow import Support
+from vqflow.models.chart_mixture import Support
+from vqflow.models.density import DensityModel
 from vqflow.seeding import derive_seed
 
 _STANDARD_ERRORS = 4.0
@@ -115,9 +116,14 @@ class LogLikelihood(Metric):
             ]
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
-        """Gives one row per support and split, and the images' further rows."""
+        """Gives one row per support and split, and the images' further rows.
+
+        Without charts there is one support, ``all``.
+        """
+        whole = isinstance(run.model, DensityModel)
+        supports = [support for support in self.supports if support == "all" or not whole]
         for split in self.splits:
-            for support in self.supports:
+            for support in supports:
                 values = log_densities(run, support, split)
                 mean, n = finite_mean(values), len(values)
                 yield Score(f"log_likelihood_{support}", mean, n, split)
@@ -137,13 +143,14 @@ class ManifoldLogLikelihood(Metric):
     """
 
     own_space = True
+    needs_charts = True
     name = "manifold_log_likelihood"
     quantities = (Quantity(name, "log-likelihood on the manifold", "nats", headline=None),)
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the mean over the test split."""
         with torch.no_grad():
-            values = run.model.manifold_log_prob(points_of(run, "test")).double()
+            values = run.flow.manifold_log_prob(points_of(run, "test")).double()
         value = float(values.mean()) if bool(values.isfinite().all()) else math.nan
         yield Score(self.quantities[0].name, value, len(values), "test")
 

@@ -20,11 +20,12 @@ class ReconstructionError(Metric):
     """
 
     name = "reconstruction_error"
+    needs_charts = True
     quantities = (Quantity(name, better="lower", headline=None),)
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Gives the row."""
-        model, x = run.model, points_of(run, "test")
+        model, x = run.flow, points_of(run, "test")
         errors = []
         with torch.no_grad():
             for part in x.split(_CHUNK):

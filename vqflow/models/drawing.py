@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vqflow.datasets.base import Array
-from vqflow.models.vqflow import VQFlow
+from vqflow.models.density import Model
 from vqflow.seeding import derive_seed
 
 
@@ -16,7 +15,7 @@ class NotFiniteError(RuntimeError):
 
 
 def generator_for(
-    model: VQFlow, seed: int, epoch: int | None, support: str = "all"
+    model: Model, seed: int, epoch: int | None, support: str = "all"
 ) -> torch.Generator:
     """Gives the random numbers of one set of samples, on the model's device.
 
@@ -31,8 +30,8 @@ def generator_for(
     return generator
 
 
-def as_stored(model: VQFlow, x: Tensor, charts: Tensor) -> tuple[Array, Array]:
-    """Gives points (n, D), uint8 or float32, and their charts (n,) int32.
+def as_stored(model: Model, x: Tensor) -> Array:
+    """Gives points x (n, D) as uint8 or float32.
 
     Raises:
         NotFiniteError: If a sample is not finite; as a pixel it would look like one.
@@ -40,5 +39,5 @@ def as_stored(model: VQFlow, x: Tensor, charts: Tensor) -> tuple[Array, Array]:
     bad = int((~torch.isfinite(x)).any(1).sum())
     if bad:
         raise NotFiniteError(f"{bad} of {len(x)} samples are not finite")
-    points = model.preprocessing.quantise(x).cpu().numpy()
-    return points, charts.cpu().numpy().astype(np.int32)
+    points: Array = model.preprocessing.quantise(x).cpu().numpy()
+    return points

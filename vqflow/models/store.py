@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 
 from vqflow.atlases import Atlas
 from vqflow.config.entries import AtlasEntry
-from vqflow.config.setting import ModelSetting
+from vqflow.config.setting import DensityModelSetting, ModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import DataSpec
 from vqflow.files import atomic_path, load_weights, save_weights
@@ -20,6 +20,9 @@ from vqflow.identity import Code
 from vqflow.models.build import build_atlas, build_model
 from vqflow.models.vqflow import VQFlow
 from vqflow.provenance import git_state
+
+BuiltFrom = ModelSetting | DensityModelSetting
+"""What a file of a model says that it was built from."""
 
 _ATLAS = "atlas."
 _UNKNOWN = "an unknown commit"
@@ -43,15 +46,11 @@ def save_model(
     path: Path, model: VQFlow, setting: ModelSetting, facts: Mapping[str, Any] | None = None
 ) -> None:
     """Saves a model with what it was built from, configuration and code, and plain facts."""
-    spec = model.atlas.spec
     built = setting.model_copy(update={"atlas": _entry_of(model.atlas)})
     save_weights(
         path,
         {
-            "config": built.model_dump_json(by_alias=True),
-            "facts": dict(facts or {}),
-            "code": {"identity": _density_code(type(model), built), "commit": _commit()},
-            "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
+            **described(built, model.atlas.spec, [build_model, type(model)], facts),
             "state": model.state_dict(),
         },
     )
@@ -68,20 +67,13 @@ def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
     """
     content = load_weights(path)
     setting = ModelSetting.model_validate_json(content["config"])
-    name, kind, shape, levels = content["spec"]
-    atlas = build_atlas(setting.atlas, DataSpec(name, kind, tuple(shape), levels))
+    atlas = build_atlas(setting.atlas, read_spec(content))
     state = content["state"]
     of_atlas = {key for key in state if key.startswith(_ATLAS)}
     atlas.load_state_dict({key.removeprefix(_ATLAS): state[key] for key in of_atlas})
     model = build_model(setting, atlas, seed=0)
     model.load_state_dict(state)
-    saved = content.get("code", {"identity": None, "commit": _UNKNOWN})
-    if saved["identity"] != _density_code(type(model), setting):
-        warnings.warn(
-            f"{path}: the code of this density is not what the model was saved under; "
-            f"saved under {saved['commit']}, this is {_commit()}",
-            stacklevel=2,
-        )
+    warn_of_other_code(path, content, setting, [build_model, type(model)])
     if confinement is not None:
         with np.load(confinement, allow_pickle=False) as file:
             model.log_confinement.copy_(torch.from_numpy(file["log_confinement"]))
@@ -95,23 +87,70 @@ def load_origin(path: Path) -> tuple[ModelSetting, dict[str, Any]]:
     return ModelSetting.model_validate_json(content["config"]), content.get("facts", {})
 
 
-def save_confinement(path: Path, model: VQFlow) -> None:
-    """Saves log Z_k (K,) and the standard errors of Z_k (K,)."""
-    arrays = {
-        "log_confinement": model.log_confinement.cpu().numpy(),
-        "confinement_error": model.confinement_error.cpu().numpy(),
-    }
+def save_confinement(path: Path, model: VQFlow | None) -> None:
+    """Saves log Z_k (K,) and the standard errors of Z_k (K,); nothing of a model without charts."""
+    arrays = {}
+    if model is not None:
+        arrays = {
+            "log_confinement": model.log_confinement.cpu().numpy(),
+            "confinement_error": model.confinement_error.cpu().numpy(),
+        }
     with atomic_path(path) as temporary:
         np.savez(temporary, allow_pickle=False, **arrays)
 
 
-def _density_code(model: type[VQFlow], setting: ModelSetting) -> str:
+def described(
+    setting: BuiltFrom, spec: DataSpec, code: Sequence[Any], facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Gives what every file of a model says of it.
+
+    Args:
+        setting: What it was built from.
+        spec: What the data are.
+        code: The functions and classes that make its density, besides those that entries name.
+        facts: Plain facts.
+    """
+    return {
+        "config": setting.model_dump_json(by_alias=True),
+        "facts": dict(facts or {}),
+        "code": {"identity": _density_code(code, setting), "commit": _commit()},
+        "spec": [spec.name, spec.kind, list(spec.shape), spec.levels],
+    }
+
+
+def read_spec(content: Mapping[str, Any]) -> DataSpec:
+    """Gives what the data are, of a model's file."""
+    name, kind, shape, levels = content["spec"]
+    return DataSpec(name, kind, tuple(shape), levels)
+
+
+def warn_of_other_code(
+    path: Path, content: Mapping[str, Any], setting: BuiltFrom, code: Sequence[Any]
+) -> None:
+    """Warns where the code of a density is not what its model was saved under.
+
+    Args:
+        path: The model's file.
+        content: What is in it.
+        setting: What the model was built from.
+        code: See :func:`described`.
+    """
+    saved = content.get("code", {"identity": None, "commit": _UNKNOWN})
+    if saved["identity"] != _density_code(code, setting):
+        warnings.warn(
+            f"{path}: the code of this density is not what the model was saved under; "
+            f"saved under {saved['commit']}, this is {_commit()}",
+            stacklevel=3,
+        )
+
+
+def _density_code(code: Sequence[Any], setting: BuiltFrom) -> str:
     """Gives the identity of all code that a density depends on; its data and training are not."""
     made = dump(setting)
     preprocess = made.pop("dataset")["preprocess"]
     parts = {key: part for key, part in made.items() if key not in ("training", "objective")}
     parts["preprocess"] = preprocess
-    starts = [f"{part.__module__}.{part.__qualname__}" for part in (build_model, model)]
+    starts = [f"{part.__module__}.{part.__qualname__}" for part in code]
     return Code().identity(starts, parts)
 
 

@@ -55,6 +55,11 @@ class Preprocessing(nn.Module):
         self.register_buffer("_like", torch.zeros(()), persistent=False)
 
     @property
+    def like(self) -> Tensor:
+        """A number of the type and on the device of the points."""
+        return self._like
+
+    @property
     def is_identity(self) -> bool:
         """Whether the model sees the data as they are."""
         return len(self.steps) == 0

@@ -1,4 +1,4 @@
-"""Scoring trained flows."""
+"""Scoring trained models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
-from vqflow.models.store import load_model
+from vqflow.models.density import Model
+from vqflow.models.density_store import load_any
+from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
 from vqflow.stages.common import write_csv
 from vqflow.stages.machine import Machine
@@ -117,16 +119,13 @@ def evaluate(
         if json.loads(paths["status"].read_text("utf-8"))["status"] == "diverged":
             log.warning("%s, %s, seed %d: diverged", data.spec.name, setting.variant, seed)
             continue
-        model = load_model(paths["model"], paths["confinement"])
+        model = load_any(paths["model"], paths["confinement"])
         identity = {
             "dataset": data.spec.name,
             "variant": setting.variant,
-            "flow": setting.flow.name,
-            "atlas": setting.atlas.name,
-            "embedding": setting.embedding.name,
+            **setting.names(),
             "seed": seed,
-            "parameters": count_numbers(model),
-            "atlas_parameters": count_parameters(model.atlas),
+            **_sizes(model),
         }
         run = TrainedRun(
             data=data,
@@ -135,11 +134,23 @@ def evaluate(
             history=pd.read_csv(paths["history"]),
         )
         for metric in built:
+            if metric.needs_charts and not isinstance(model, VQFlow):
+                continue
             scores = _score(metric, run, references.get(metric.name, {}))
             frames.append(tables.rows(scores, identity))
             log.info("%s, %s, seed %d: %s", data.spec.name, setting.variant, seed, metric.name)
     filled = [frame for frame in frames if len(frame)] or frames[:1]
     write_csv(pd.concat(filled, ignore_index=True), output)
+
+
+def _sizes(model: Model) -> dict[str, int]:
+    """Gives how many numbers were fitted, of model and atlas."""
+    if not isinstance(model, VQFlow):
+        return {"parameters": model.fitted_numbers, "atlas_parameters": 0}
+    return {
+        "parameters": count_numbers(model),
+        "atlas_parameters": count_parameters(model.atlas),
+    }
 
 
 def _score(metric: Metric, run: TrainedRun, reference: Reference) -> list[tuple[Score, Quantity]]:

@@ -93,10 +93,10 @@ def _models(keys: Keys, files: Files) -> dict[Cell, Callable[[], Any]]:
 
 
 def _load(path: Path) -> Any:
-    from vqflow.models.store import load_model  # here, because the other figures need no torch
+    from vqflow.models.density_store import load_any  # here: the other figures need no torch
 
     Machine().use()
-    return load_model(path)
+    return load_any(path)
 
 
 _READERS: dict[Read, Callable[[Keys, Files], Any]] = {

@@ -118,7 +118,7 @@ def _train(
 
 def _write_snapshot(model: VQFlow, n: int, seed: int, epoch: int, folder: Path) -> None:
     try:
-        points, _ = as_stored(model, *model.sample(n, generator_for(model, seed, epoch)))
+        points = as_stored(model, model.sample(n, generator_for(model, seed, epoch))[0])
     except NotFiniteError as error:
         log.warning("no snapshot of epoch %d: %s", epoch, error)
         return

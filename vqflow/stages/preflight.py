@@ -14,12 +14,13 @@ import torch
 from vqflow.choice import candidates
 from vqflow.config.components import ConfigError, build_entry
 from vqflow.config.entries import Component, DatasetEntry
-from vqflow.config.setting import Setting
+from vqflow.config.setting import DensitySetting, FlowSetting, Setting, load_setting
 from vqflow.config.values import load
 from vqflow.datasets.base import Dataset, DataSpec
 from vqflow.figures.base import RunFigure
 from vqflow.metrics.base import Metric
 from vqflow.models.build import build_atlas, build_embedding, build_model
+from vqflow.models.density_store import build_density
 from vqflow.objectives import Objective
 from vqflow.stages.evaluate import build_metric
 from vqflow.stages.part_checks import (
@@ -48,7 +49,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     """
     attempts = _Attempts()
     datasets: dict[str, Dataset] = {}
-    settings = [load(Setting, value) for value in selection["settings"]]
+    settings = [load_setting(value) for value in selection["settings"]]
     for setting in settings:
         name = setting.dataset.name
         if name not in datasets:
@@ -56,7 +57,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
             if dataset is None:
                 continue
             datasets[name] = dataset
-        model = partial(_model, setting, _stand_in(setting, datasets[name]))
+        spec = _stand_in(setting, datasets[name])
+        model = partial(_model, setting, spec)
         attempts.run(f"variants.{setting.variant} on {name}", model)
     metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
@@ -105,7 +107,9 @@ def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     name, kind = setting.dataset.name, dataset.kind
     if dataset.shape is not None:
         return DataSpec(name, kind, dataset.shape, 256 if kind == "image" else None)
-    parts = [setting.embedding, setting.base, setting.choice_embedding]
+    parts: list[Component | None] = []
+    if isinstance(setting, FlowSetting):
+        parts = [setting.embedding, setting.base, setting.choice_embedding]
     given = [part.arguments() for part in parts if part is not None]
     sizes = [part.get(size, 0) for part in given for size in ("latent_features", "rank")]
     latent = max((size for size in sizes if isinstance(size, int)), default=0)
@@ -140,6 +144,8 @@ def _metric(entry: Component, name: str, dataset: Dataset, settings: Sequence[Se
             raise ConfigError(f"{place} on {name}: {error}") from error
     if metric.own_space and settings[0].dataset.preprocess:
         raise ConfigError(f"{place}: needs datasets.{name}.preprocess: []")
+    if metric.needs_charts and not any(isinstance(each, FlowSetting) for each in settings):
+        raise ConfigError(f"{place}: needs charts, which no variant on datasets.{name} has")
     for setting in settings:
         _check_samples(place, metric, name, setting)
     return metric
@@ -148,10 +154,10 @@ def _metric(entry: Component, name: str, dataset: Dataset, settings: Sequence[Se
 def _check_samples(place: str, metric: Metric, dataset: str, setting: Setting) -> None:
     needed = getattr(metric, "samples", 0)
     drawn = {f"sampling.{setting.sampling.name}.samples": setting.sampling.samples}
-    training = setting.training
-    snapshots = training.snapshot_interval is not None and metric.across_training
-    if snapshots and training.snapshot_samples is not None:
-        drawn[f"training.{training.name}.snapshot_samples"] = training.snapshot_samples
+    if isinstance(setting, FlowSetting) and metric.across_training:
+        training = setting.training
+        if training.snapshot_interval is not None and training.snapshot_samples is not None:
+            drawn[f"training.{training.name}.snapshot_samples"] = training.snapshot_samples
     for key, samples in drawn.items():
         if samples < needed:
             raise ConfigError(
@@ -197,6 +203,14 @@ def _figure(entry: Component, stated: Mapping[str, Any], datasets: Mapping[str, 
 
 
 def _model(setting: Setting, spec: DataSpec) -> None:
+    if isinstance(setting, DensitySetting):
+        model = build_density(setting, spec)
+        check_preprocessing(setting.dataset, model.preprocessing)
+    else:
+        _flow(setting, spec)
+
+
+def _flow(setting: FlowSetting, spec: DataSpec) -> None:
     atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(POINTS, spec.features, generator=torch.Generator().manual_seed(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from vqflow.config.setting import NONE
 from vqflow.files import atomic_path, write_json, write_text
 from vqflow.provenance import provenance
 from vqflow.tables.layout import summary_latex, summary_markdown
@@ -56,7 +58,7 @@ def make_tables(
         metrics: The tables of scores, one per data set and variant.
         flows: The provenance of each run.
         statuses: How each run ended.
-        atlases: The provenance of each run's atlas.
+        atlases: The provenance of the atlas of each run that has one.
         outputs: Paths ``metrics``, ``runtime``, ``summary``, ``markdown``, ``latex``,
             ``provenance`` and ``config``.
     """
@@ -84,17 +86,22 @@ def run_table(
     Times are in seconds; an atlas serves many flows. Arguments as for :func:`make_tables`.
     """
     rows = []
-    for cell, *paths in zip(cells, flows, statuses, atlases, strict=True):
-        flow, status, atlas = (json.loads(Path(path).read_text("utf-8")) for path in paths)
+    of_flows = iter(atlases)
+    for cell, *paths in zip(cells, flows, statuses, strict=True):
+        flow, status = (json.loads(Path(path).read_text("utf-8")) for path in paths)
+        atlas: dict[str, Any] = {}
+        if cell["atlas"] != NONE:
+            atlas = json.loads(Path(next(of_flows)).read_text("utf-8"))
+        epochs, seconds = flow["epochs"], flow["training_seconds"]
         rows.append(
             {
                 **cell,
                 "status": status["status"],
-                "epochs": flow["epochs"],
+                "epochs": epochs,
                 "best_epoch": flow["best_epoch"],
-                "training_seconds": flow["training_seconds"],
-                "seconds_per_epoch": round(flow["training_seconds"] / flow["epochs"], 4),
-                "atlas_seconds": atlas["training_seconds"],
+                "training_seconds": seconds,
+                "seconds_per_epoch": round(seconds / epochs, 4) if epochs else math.nan,
+                "atlas_seconds": atlas.get("training_seconds", math.nan),
                 "threads": flow["hardware"]["threads"],
                 "device": flow["device"],
             }

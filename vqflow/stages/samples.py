@@ -1,4 +1,4 @@
-"""Drawing from trained flows: samples of each sampler, and how far charts keep to their regions."""
+"""Drawing from trained models: samples of each sampler, and how far charts keep to regions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from vqflow.config.entries import Sampling
 from vqflow.datasets.base import Array
 from vqflow.files import atomic_path, write_json
 from vqflow.models.confinement import LeakError, estimate_confinement, sample_confined
+from vqflow.models.density import Model
+from vqflow.models.density_store import load_any
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
-from vqflow.models.store import load_model, save_confinement
+from vqflow.models.store import save_confinement
 from vqflow.models.vqflow import VQFlow
 from vqflow.stages.machine import Machine
 
@@ -30,9 +32,10 @@ def sample_flow(
     Args:
         sampling: What to draw.
         trials: Per seed, the paths ``model`` and ``provenance`` of what
-            :func:`vqflow.stages.flow.train_flow` wrote, and those to write: ``samples``,
-            ``confinement`` (Z_k) and ``status`` (``{"status": "ok" or "diverged", "reason"}``;
-            a run that diverged has no samples).
+            :func:`vqflow.stages.flow.train_flow` or :func:`vqflow.stages.model.fit_model`
+            wrote, and those to write: ``samples``, ``confinement`` (Z_k;
+            empty without charts) and ``status`` (``{"status": "ok" or "diverged", "reason"}``; a
+            run that diverged has no samples).
         machine: Threads and device.
     """
     machine.use()
@@ -41,35 +44,45 @@ def sample_flow(
 
 
 def _sample(sampling: Sampling, device: str, seed: int, paths: Mapping[str, Path]) -> None:
-    model = load_model(paths["model"]).to(device)
+    model = load_any(paths["model"]).to(device)
     reason = None
     if json.loads(paths["provenance"].read_text())["diverged"]:
         reason = "training met a loss that is not finite"
     samples: dict[str, Array] = {}
     if reason is None:
         try:
-            estimate_confinement(model, sampling.confinement_samples, seed)
-            samples = _draw(model, sampling.samples, seed)
+            samples = _draw(model, sampling, seed)
         except NotFiniteError as error:
             log.error("diverged: %s", error)
             reason = str(error)
     with atomic_path(paths["samples"]) as temporary:
         np.savez_compressed(temporary, allow_pickle=False, **samples)
-    save_confinement(paths["confinement"], model)
+    save_confinement(paths["confinement"], model if isinstance(model, VQFlow) else None)
     status = "ok" if reason is None else "diverged"
     write_json(paths["status"], {"status": status, "reason": reason})
 
 
-def _draw(model: VQFlow, n: int, seed: int) -> dict[str, Array]:
+def _draw(model: Model, sampling: Sampling, seed: int) -> dict[str, Array]:
+    if isinstance(model, VQFlow):
+        estimate_confinement(model, sampling.confinement_samples, seed)
+        return _draw_charts(model, sampling.samples, seed)
+    x = model.sample(sampling.samples, generator_for(model, seed, None))
+    return {"final": as_stored(model, x)}
+
+
+def _draw_charts(model: VQFlow, n: int, seed: int) -> dict[str, Array]:
     generator = partial(generator_for, model, seed, None)
-    points, charts = as_stored(model, *model.sample(n, generator()))
-    samples = {"final": points, "final_charts": charts}
+    x, charts = model.sample(n, generator())
+    samples: dict[str, Array] = {
+        "final": as_stored(model, x),
+        "final_charts": charts.cpu().numpy().astype(np.int32),
+    }
     if model.raises_dimension:
-        drawn = model.sample(n, generator(), residual=False)
-        samples["final_mean"], _ = as_stored(model, *drawn)
+        x, _ = model.sample(n, generator(), residual=False)
+        samples["final_mean"] = as_stored(model, x)
     try:
-        drawn = sample_confined(model, n, generator("confined"))
-        samples["final_confined"], _ = as_stored(model, *drawn)
+        x, _ = sample_confined(model, n, generator("confined"))
+        samples["final_confined"] = as_stored(model, x)
     except LeakError as error:
         log.warning("no confined samples: %s", error)
     return samples

@@ -9,7 +9,7 @@ from vqflow.config.components import ConfigError
 from vqflow.config.inputs import check_data_files, data_digests, plan
 from vqflow.config.values import canonical, data_root, dump
 from vqflow.config.parsing import parse_config, refuse_repeated_keys
-from vqflow.config.setting import Scoring
+from vqflow.config.setting import FlowSetting, Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.identity import Code
 from vqflow.stages.machine import uses_gpu
@@ -32,13 +32,17 @@ RUN = f"results/{CONFIG.run}"
 LOGS = f"{RUN}/logs"
 BENCHMARKS = f"{RUN}/benchmarks"
 SETTINGS = CONFIG.settings()
-ATLASES = {(s.dataset.name, s.atlas.name): s for s in SETTINGS.values()}
+FLOWS = {key: s for key, s in SETTINGS.items() if isinstance(s, FlowSetting)}
+ATLASES = {(s.dataset.name, s.atlas.name): s for s in FLOWS.values()}
+FLOW_VARIANTS = sorted({variant for _, variant in FLOWS})
+DENSITY_VARIANTS = sorted(set(CONFIG.selected_variants()) - set(FLOW_VARIANTS))
 CODE = Code()
 SCRIPTS = Path(str(workflow.current_basedir)).parent / "scripts"
 
 
 def one_of(names):
-    return "|".join(re.escape(name) for name in names)
+    """A pattern of the names alone; of nothing where there are none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 wildcard_constraints:
@@ -147,12 +151,16 @@ def flow_params(wildcards):
     return stage("train_flow", dump(setting(wildcards).of_model()))
 
 
-def flow_threads(wildcards):
-    return setting(wildcards).training.threads
+def density_params(wildcards):
+    return stage("fit_model", dump(setting(wildcards).of_model()))
 
 
-def flow_gpus(wildcards):
-    return int(uses_gpu(setting(wildcards).training.device))
+def variant_threads(wildcards):
+    return setting(wildcards).uses.threads
+
+
+def variant_gpus(wildcards):
+    return int(uses_gpu(setting(wildcards).uses.device))
 
 
 def samples_params(wildcards):
@@ -180,23 +188,20 @@ def metric_values(names):
     return [dump(CONFIG.metrics[name]) for name in names]
 
 
-def dataset_trainings(wildcards):
+def dataset_uses(wildcards):
+    """What states threads and devices of the jobs on a data set."""
     return [
-        s.training
-        for (dataset, _), s in SETTINGS.items()
-        if dataset == wildcards.dataset
+        s.uses for (dataset, _), s in SETTINGS.items() if dataset == wildcards.dataset
     ]
 
 
 def reference_threads(wildcards):
-    return max(training.threads for training in dataset_trainings(wildcards))
+    return max(uses.threads for uses in dataset_uses(wildcards))
 
 
 def reference_gpus(wildcards):
-    """Networks of the metrics run where the data set's flows are trained."""
-    return int(
-        any(uses_gpu(training.device) for training in dataset_trainings(wildcards))
-    )
+    """Networks of the metrics run where the data set's models are trained."""
+    return int(any(uses_gpu(uses.device) for uses in dataset_uses(wildcards)))
 
 
 def reference_params(wildcards):
@@ -242,9 +247,7 @@ def tables_params(wildcards):
                 {
                     "dataset": dataset,
                     "variant": variant,
-                    "flow": chosen.flow.name,
-                    "atlas": chosen.atlas.name,
-                    "embedding": chosen.embedding.name,
+                    **chosen.names(),
                     "seed": seed,
                 }
                 for (dataset, variant), chosen in SETTINGS.items()
@@ -256,10 +259,10 @@ def tables_params(wildcards):
 
 
 def table_atlases():
-    """The provenance of every flow's atlas, in the order of over_cells."""
+    """The provenance of every flow's atlas, in the order of over_cells; other models have none."""
     return [
         atlas_file(dataset, setting.atlas.name, seed, "provenance.json")
-        for (dataset, _), setting in SETTINGS.items()
+        for (dataset, _), setting in FLOWS.items()
         for seed in CONFIG.seeds
     ]
 

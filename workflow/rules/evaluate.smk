@@ -42,11 +42,11 @@ rule evaluate:
         f"{BENCHMARKS}/metrics/{{dataset}}/{{variant}}.tsv"
     conda:
         "../../envs/environment.yaml"
-    threads: flow_threads
+    threads: variant_threads
     resources:
         mem_mb=8000,
         runtime=1440,
-        gpu=flow_gpus,
+        gpu=variant_gpus,
     params:
         stage=evaluate_params,
         seeds=CONFIG.seeds,

@@ -20,13 +20,15 @@ rule train_flow:
         f"{LOGS}/flows/{{dataset}}/{{variant}}/{TRIALS}.log",
     benchmark:
         f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/{TRIALS}.tsv"
+    wildcard_constraints:
+        variant=one_of(FLOW_VARIANTS),
     conda:
         "../../envs/environment.yaml"
-    threads: flow_threads
+    threads: variant_threads
     resources:
         mem_mb=6000,
         runtime=1440,
-        gpu=flow_gpus,
+        gpu=variant_gpus,
     params:
         stage=flow_params,
         seeds=trial_seeds,
@@ -37,34 +39,3 @@ rule train_flow:
         "Training {wildcards.variant} on {wildcards.dataset}, seeds {params.seeds}"
     script:
         "../scripts/train_flow.py"
-
-
-rule sample_flow:
-    """Draws from a final model, and estimates how far its charts keep to their regions."""
-    input:
-        model=rules.train_flow.output.model,
-        provenance=rules.train_flow.output.provenance,
-    output:
-        samples=of_trials(flow_file("{dataset}", "{variant}", "{seed}", "samples.npz")),
-        confinement=of_trials(
-            flow_file("{dataset}", "{variant}", "{seed}", "confinement.npz")
-        ),
-        status=of_trials(flow_file("{dataset}", "{variant}", "{seed}", "status.json")),
-    log:
-        f"{LOGS}/samples/{{dataset}}/{{variant}}/{TRIALS}.log",
-    benchmark:
-        f"{BENCHMARKS}/samples/{{dataset}}/{{variant}}/{TRIALS}.tsv"
-    conda:
-        "../../envs/environment.yaml"
-    threads: flow_threads
-    resources:
-        mem_mb=6000,
-        runtime=240,
-        gpu=flow_gpus,
-    params:
-        stage=samples_params,
-        seeds=trial_seeds,
-    message:
-        "Sampling {wildcards.variant} on {wildcards.dataset}, seeds {params.seeds}"
-    script:
-        "../scripts/sample_flow.py"

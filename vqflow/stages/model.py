@@ -1,0 +1,106 @@
+"""Fitting models that are no flow on an atlas."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from vqflow.config.components import ConfigError
+from vqflow.config.setting import DensityModelSetting
+from vqflow.config.values import dump
+from vqflow.datasets.base import Data
+from vqflow.files import atomic_path, digest, write_json
+from vqflow.models.density import DensityModel
+from vqflow.models.density_store import build_density, load_density, save_density
+from vqflow.provenance import provenance
+from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.machine import Machine
+
+log = logging.getLogger(__name__)
+
+_COMPARED = 16
+_CLOSE = 1e-4
+
+
+def fit_model(
+    setting: DensityModelSetting,
+    data_path: Path,
+    trials: Mapping[int, Mapping[str, Path]],
+    machine: Machine,
+    code: str = "",
+) -> None:
+    """Fits a model that is no flow, once per trial.
+
+    Args:
+        setting: What the model is built from.
+        data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
+        trials: Per seed, the paths to write, those of :func:`vqflow.stages.flow.train_flow`:
+            ``model``, ``history`` and ``snapshots`` (both without rows) and ``provenance``; and
+            ``scratch``, the folder that the class may use while it fits; removed once all
+            trials succeeded.
+        machine: Threads and device.
+        code: Identity of the code that runs; the scratch of other code is removed first.
+    """
+    machine.use()
+    data = Data.load(data_path)
+    run_trials(trials, partial(_fit, setting, data, digest(data_path), machine, code))
+
+
+def _fit(
+    setting: DensityModelSetting,
+    data: Data,
+    data_identity: str,
+    machine: Machine,
+    code: str,
+    seed: int,
+    paths: Mapping[str, Path],
+) -> None:
+    model = build_density(setting, data.spec)
+    checkpoint = checkpoint_in(paths["scratch"], code, [dump(setting), seed, data_identity])
+    model.density.scratch = checkpoint.path.parent
+    started = time.monotonic()
+    model.fit(data, seed)
+    seconds = round(time.monotonic() - started, 3)
+    log.info("%s on %s, seed %d: %g seconds", setting.model.name, data.spec.name, seed, seconds)
+    save_density(paths["model"], model, setting)
+    _check_saved(paths["model"], model, data)
+    with atomic_path(paths["snapshots"]) as temporary:
+        np.savez_compressed(temporary, allow_pickle=False)
+    columns = ["epoch", "train_loss", "validation_loss"]
+    write_csv(pd.DataFrame(columns=columns), paths["history"])
+    facts = provenance(
+        stage="model",
+        config=dump(setting),
+        seed=seed,
+        device=machine.device,
+        diverged=False,
+        epochs=0,
+        best_epoch=0,
+        training_seconds=seconds,
+    )
+    write_json(paths["provenance"], facts)
+
+
+def _check_saved(path: Path, model: DensityModel, data: Data) -> None:
+    """Sees that the file gives back what was fitted, on some points of the validation split.
+
+    Raises:
+        ConfigError: If not: the state does not hold all of it.
+    """
+    points = torch.as_tensor(data.points["validation"][:_COMPARED])
+    x = model.preprocessing.dequantise(points, torch.Generator().manual_seed(0))
+    fitted, loaded = (each.log_prob(x) for each in (model, load_density(path)))
+    if not torch.allclose(fitted, loaded, rtol=_CLOSE, atol=_CLOSE, equal_nan=True):
+        apart = float((fitted - loaded).abs().max())
+        kind = type(model.density).__name__
+        raise ConfigError(
+            f"models.{model.name}: log p differs by {apart:.3g} nats after {kind}.load_state: "
+            f"{kind}.state must hold all that was fitted"
+        )
