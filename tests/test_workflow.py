@@ -189,7 +189,7 @@ def test_models_that_are_no_flow_run_beside_flows(project: Path) -> None:
     gained = summary[summary["metric"] == "log_likelihood_all"].dropna(subset=["gain_mean"])
     assert set(gained["variant"]) == {"mixture-of-gaussians", "kmeans-realnvp"}
     runtime = pd.read_csv(tables / "runtime.csv", keep_default_na=False).set_index("variant")
-    assert set(runtime["status"]) == {"ok"} and set(runtime.loc["kernels", "epochs"]) == {0}
+    assert set(runtime["status"]) == {"ok"} and set(runtime.loc[["kernels"], "epochs"]) == {0}
     figures = {path.stem for path in (project / "results/models/figures").glob("*.png")}
     assert figures == {
         "atlas-kmeans-realnvp",

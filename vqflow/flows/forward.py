@@ -8,6 +8,7 @@ and asks the device nothing.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any, TypeGuard, TypeVar
 
@@ -147,13 +148,19 @@ def _regroup(pieces: dict[Features, Tensor], *wanted: Features) -> dict[Features
     groups = {}
     for group in wanted:
         columns = [column[feature] for feature in group]
-        groups[group] = joined[:, _cheapest(columns)]
+        groups[group] = joined[:, _cheapest(columns, joined.device)]
     return groups
 
 
-def _cheapest(columns: list[int]) -> slice | list[int]:
+def _cheapest(columns: list[int], device: torch.device) -> slice | list[int] | Tensor:
     """Gives a slice, which copies nothing and moves no index to the device, where it can."""
     step = columns[1] - columns[0] if len(columns) > 1 else 1
     if step > 0 and columns == list(range(columns[0], columns[-1] + 1, step)):
         return slice(columns[0], columns[-1] + 1, step)
-    return columns
+    return columns if device.type == "cpu" else _index(tuple(columns), device)
+
+
+@functools.lru_cache(maxsize=256)
+def _index(columns: Features, device: torch.device) -> Tensor:
+    """Gives the columns as an index that is on the device already at the next call."""
+    return torch.tensor(columns, device=device)

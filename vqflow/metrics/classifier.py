@@ -142,8 +142,14 @@ class ClassifierFeatures(Features):
         return all(getattr(self, argument.name) == argument.default for argument in arguments)
 
     def network(self, spec: DataSpec, prepared: Reference, device: str) -> Extractor:
-        """Builds the classifier from its trained weights, on the CPU whatever the device."""
-        return self.classifier(spec, prepared).features
+        """Builds the classifier from its trained weights."""
+        network = self.classifier(spec, prepared).to(device)
+
+        def features(images: Tensor) -> Tensor:
+            found: Tensor = network.features(images.to(device))
+            return found.cpu()
+
+        return features
 
     @staticmethod
     def classifier(spec: DataSpec, prepared: Reference) -> Classifier:

@@ -57,6 +57,7 @@ class Machine:
             )
         if self.device == "cuda":
             torch.cuda.set_device(_free_gpu(torch.cuda.device_count()))
+            torch.backends.cudnn.allow_tf32 = False  # float32 means float32, as on the CPU
 
 
 def _free_gpu(count: int) -> int:
