@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from zuko.flows import BPF, NAF, SOSPF, UNAF
 from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.nn import MaskedLinear, MaskedMLP
+from zuko.transforms import MonotonicAffineTransform, MonotonicRQSTransform
 
 from vqflow.flows import invert_autoregressive
+from vqflow.flows.arrays import affine_slope
 from vqflow.flows.autoregressive import _Plan, _warn_once
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -213,3 +215,23 @@ def test_gradients_flow_where_they_are_asked_for(flow_name: str) -> None:
     assert z.grad is not None and all(p.grad is not None for p in flow.parameters())
     with torch.no_grad():
         torch.testing.assert_close(flow.to_latent(z, code), u, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("arguments", CASES, ids=str)
+def test_the_way_without_numpy_gives_the_same(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("incremental", "autoregressive"):
+        monkeypatch.setattr(f"vqflow.flows.{module}.as_array", lambda values: None)
+    check(transform(context=3, **arguments), 12, 3)
+
+
+def test_other_transformations_are_not_taken_for_the_affine_one() -> None:
+    class Shifted(MonotonicAffineTransform):
+        pass
+
+    affine = MonotonicAffineTransform
+    assert affine_slope(affine) == 1e-3
+    assert affine_slope(partial(affine, slope=0.3)) == 0.3
+    assert affine_slope(partial(affine, cache_size=1)) is None
+    assert affine_slope(MonotonicRQSTransform) is affine_slope(Shifted) is None

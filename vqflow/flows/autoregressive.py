@@ -11,6 +11,7 @@ from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 from zuko.lazy import LazyTransform
 from zuko.nn import MaskedLinear
 
+from vqflow.flows.arrays import affine_slope, as_array, invert_affine
 from vqflow.flows.forward import is_plain_transform, parameters_of
 from vqflow.flows.incremental import IncrementalNetwork
 from vqflow.flows.masked import UnsupportedNetworkError, check_network, dependence, sort_units
@@ -105,6 +106,7 @@ class _Plan:
         self.features = len(degrees)
         self.context = transform.hyper.in_features - self.features
         self.order = degrees.argsort(stable=True)
+        self.slope = affine_slope(transform.univariate)
         _check_univariate(transform, self.features)
         self.network = IncrementalNetwork(
             transform.hyper,
@@ -132,14 +134,20 @@ class _Plan:
         network.allocate(len(y))
         inputs.values[: self.context] = context.T
         sorted_y = y.T[self.order]
+        array = as_array(sorted_y)
         for first, last in network.blocks():
             network.open(first, last)
             for degree in range(first, last):
                 if degree > 0:
                     rows = inputs.rows(degree, degree + 1)
-                    parameters = network.finish_outputs(first, degree)
-                    known = sorted_y[rows.start - self.context : rows.stop - self.context]
-                    inputs.values[rows] = self._univariate(parameters, known)
+                    needed = network.finish_outputs(first, degree)
+                    known = slice(rows.start - self.context, rows.stop - self.context)
+                    given, solved = network.outputs.array, inputs.array
+                    if self.slope is None or array is None or given is None or solved is None:
+                        parameters = network.outputs.values[needed]
+                        inputs.values[rows] = self._univariate(parameters, sorted_y[known])
+                    else:
+                        invert_affine(given[needed], array[known], self.slope, out=solved[rows])
                 network.advance(first, degree)
         x = torch.empty_like(sorted_y)
         x[self.order] = inputs.values[self.context :]
