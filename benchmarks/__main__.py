@@ -18,7 +18,7 @@ import torch
 from benchmarks.timing import Row
 from vqflow.provenance import provenance
 
-NAMES = ("inverse", "training", "density", "frechet")
+NAMES = ("inverse", "training", "scaling", "density", "frechet")
 ON_GPUS = ("training",)
 PEERS = ("zuko", "nflows", "normflows", "pytorch-fid")
 RESULTS = Path(__file__).parent / "results"

@@ -38,7 +38,9 @@ def run(device: str = "cpu") -> Iterator[list[Row]]:
         case = f"{flow}, D = {sizes['features']}, hidden {_words(hidden)}, batch {batch}"
         steps = dict(_peers(flow, hidden, points, batch, device))
         for name, charts, arguments in _ours(sizes, device):
-            steps[name] = _step(flow, sizes, hidden, batch, charts, points, device, **arguments)
+            steps[name] = training_step(
+                flow, sizes, hidden, batch, charts, points, device, **arguments
+            )
         rows = compare("training step", case, steps, repeats=60, budget=60)
         if sizes is IMAGE:
             rows += _roofline(case, flow, hidden, batch, device)
@@ -64,7 +66,7 @@ def _ours(sizes: Mapping[str, Any], device: str) -> Iterator[tuple[str, int, dic
             yield f"{name}, VQ K = 32 by 'covering'", 32, {**way, "objective": Covering()}
 
 
-def _step(
+def training_step(
     flow: str,
     sizes: Mapping[str, Any],
     hidden: list[int],
