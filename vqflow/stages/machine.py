@@ -12,13 +12,14 @@ from typing import IO
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Device, WantedDevice
 
+_DEVICES = Path("/dev")
 _HELD: list[IO[str]] = []
 
 
 def visible_gpus() -> int:
     """Counts the GPUs that this process may use, without torch."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    there = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    there = len(list(_DEVICES.glob("nvidia[0-9]*")))
     if chosen is None:
         return there
     return min(there, sum(name.strip() not in ("", "-1") for name in chosen.split(",")))
