@@ -38,6 +38,7 @@ def compare(
     functions: Mapping[str, Callable[[], Any]],
     repeats: int = 15,
     budget: float = 60.0,
+    warm_up: bool = True,
 ) -> list[Row]:
     """Times functions in turn; the first is the reference of the ratios.
 
@@ -47,8 +48,9 @@ def compare(
         functions: What to time, by name.
         repeats: Turns.
         budget: Seconds after which no further turn is begun; one is always made.
+        warm_up: Whether each is called once before; not for what takes a minute.
     """
-    for function in functions.values():
+    for function in functions.values() if warm_up else ():
         _time(function)
     started, turns = time.perf_counter(), []
     while not turns or (len(turns) < repeats and time.perf_counter() - started < budget):
