@@ -12,7 +12,7 @@ help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
 	@echo "make test    set up and run the tests"
 	@echo "make lint    set up and check style, types and the workflow"
-	@echo "make bench   set up, install the peers and measure speed against them (10 minutes)"
+	@echo "make bench   set up, install the peers and measure speed against them (20 minutes)"
 	@echo "make format  rewrite the code in the project's style"
 	@echo "make schema  regenerate workflow/schemas/ from vqflow/config/"
 	@echo "make lock    resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
