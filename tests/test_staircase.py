@@ -17,6 +17,7 @@ from vqflow.config.entries import Optimisation
 from vqflow.flows import autoregressive, build_flow, invert_autoregressive, staircase
 from vqflow.flows.autoregressive import sort_by_degree
 from vqflow.flows.staircase import StaircaseLinear
+from vqflow.models.build import count_parameters
 from vqflow.training.optimiser import Optimiser
 
 EXACT = {"rtol": 0, "atol": 1e-10}
@@ -171,3 +172,9 @@ def test_a_residual_of_a_call_outlives_a_change_of_the_weights() -> None:
     ours()(2 * x)  # may tidy the weights, which the first call's graph still needs
     first.backward()
     assert all(parameter.grad is not None for parameter in ours.parameters())
+
+
+def test_parameters_are_counted_as_those_of_zuko() -> None:
+    lazy, ours = pair(3, hidden_features=[40, 30])
+    assert count_parameters(ours) == count_parameters(lazy)
+    assert count_parameters(lazy) == sum(parameter.numel() for parameter in lazy.parameters())

@@ -16,6 +16,7 @@ from vqflow.config.setting import ModelSetting
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.embeddings import Embedding
 from vqflow.flows import build_flow
+from vqflow.flows.staircase import StaircaseLinear
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Bijection, Preprocessing
 from vqflow.seeding import derive_seed
@@ -120,8 +121,14 @@ def place_charts(model: VQFlow, data: Data) -> Covering:
 
 
 def count_parameters(module: torch.nn.Module) -> int:
-    """Counts the parameters of a module, trained or frozen."""
-    return sum(parameter.numel() for parameter in module.parameters())
+    """Counts the parameters of a module, trained or frozen; masked layers as if they were dense."""
+    count = 0
+    for part in module.modules():
+        if isinstance(part, StaircaseLinear):
+            count += part.order.numel() * (part.source_order.numel() + 1)
+        else:
+            count += sum(parameter.numel() for parameter in part.parameters(recurse=False))
+    return count
 
 
 def count_numbers(model: VQFlow) -> int:
