@@ -122,13 +122,12 @@ def place_charts(model: VQFlow, data: Data) -> Covering:
 
 def count_parameters(module: torch.nn.Module) -> int:
     """Counts the parameters of a module, trained or frozen; masked layers as if they were dense."""
-    count = 0
-    for part in module.modules():
-        if isinstance(part, StaircaseLinear):
-            count += part.order.numel() * (part.source_order.numel() + 1)
-        else:
-            count += sum(parameter.numel() for parameter in part.parameters(recurse=False))
-    return count
+    absent = sum(
+        part.mask.numel() - sum(weight.numel() for weight in part.weights)
+        for part in module.modules()
+        if isinstance(part, StaircaseLinear)
+    )
+    return absent + sum(parameter.numel() for parameter in module.parameters())
 
 
 def count_numbers(model: VQFlow) -> int:
