@@ -33,7 +33,8 @@ def test_a_loss_of_15_lines_is_in_all_tables_the_right_way_round(
         for seed in SEEDS:
             folder = tmp_path / variant / str(seed)
             runs[seed] = train(folder, variant, seed=seed)
-            cells.append({"dataset": "helix", "variant": variant, "flow": "realnvp", "seed": seed})
+            of = {"dataset": "helix", "variant": variant, "seed": seed}
+            cells.append({**of, "flow": "realnvp", "atlas": "an atlas"})
             files["flows"].append(str(runs[seed]["provenance"]))
             files["statuses"].append(str(runs[seed]["status"]))
             files["atlases"].append(str(folder / "atlas.json"))
