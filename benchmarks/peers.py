@@ -37,16 +37,23 @@ def normflows_layer(like: MaskedAutoregressiveTransform, hidden: Sequence[int]) 
     return _with_weights(layer, layer.autoregressive_net, like)
 
 
+class _Unconditional(nn.Module):
+    """A network as a coupling of nflows calls it, with a context of ``None``."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: torch.Tensor, context: None) -> torch.Tensor:
+        outputs: torch.Tensor = self.network(inputs)
+        return outputs
+
+
 def nflows_flow(flow: str, features: int, hidden: Sequence[int]) -> nn.ModuleList | None:
     """Gives the five layers of a flow of nflows, mapping x to (y, ladj); ``None`` for others."""
     from nflows.nn.nets import MLP
     from nflows.transforms.autoregressive import MaskedAffineAutoregressiveTransform
     from nflows.transforms.coupling import AffineCouplingTransform
-
-    class Network(MLP):  # type: ignore[misc]
-        def forward(self, inputs: torch.Tensor, context: None = None) -> torch.Tensor:
-            outputs: torch.Tensor = super().forward(inputs)
-            return outputs
 
     if flow == "MAF":
         blocks = {"num_blocks": len(hidden) - 1, "use_residual_blocks": False}
@@ -56,7 +63,7 @@ def nflows_flow(flow: str, features: int, hidden: Sequence[int]) -> nn.ModuleLis
     if flow == "RealNVP":
         mask = torch.arange(features) % 2
         return nn.ModuleList(
-            AffineCouplingTransform(mask, lambda i, o: Network([i], [o], list(hidden)))
+            AffineCouplingTransform(mask, lambda i, o: _Unconditional(MLP([i], [o], list(hidden))))
             for _ in range(5)
         )
     return None
