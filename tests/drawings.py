@@ -20,7 +20,7 @@ from vqflow.figures import (
     training_curves,
 )
 from vqflow.stages.report import RUN_COLUMNS
-from vqflow.tables.summary import METRIC_COLUMNS
+from vqflow.tables.rows import METRIC_COLUMNS
 
 VARIANTS = {
     "maf": ("maf", "single"),

@@ -126,5 +126,5 @@ def score(
     )
     make_reference(metrics, data, reference, Machine())
     scoring = Scoring(setting=setting(variant, **changes), metrics=list(metrics))
-    evaluate(scoring, data, reference, runs, table, Machine())
+    evaluate(scoring, data, reference, runs, table, table.with_suffix(".npz"), Machine())
     return table

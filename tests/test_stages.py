@@ -27,7 +27,7 @@ from vqflow.objectives import Covering, FlowTask
 from vqflow.stages.common import checkpoint_in
 from vqflow.stages.flow import train_flow
 from vqflow.stages.machine import Machine
-from vqflow.tables.summary import METRIC_COLUMNS
+from vqflow.tables.rows import METRIC_COLUMNS
 
 FLOWS = sorted(name for name, entry in CATALOGUE["variants"].items() if "flow" in entry)
 

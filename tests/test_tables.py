@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from vqflow.metrics.base import Quantity, Score
 from vqflow.tables.layout import headline_tables, summary_latex, summary_markdown
-from vqflow.tables.summary import METRIC_COLUMNS, SUMMARY_COLUMNS, gather, rows, summarise
+from vqflow.tables.rows import METRIC_COLUMNS, gather, rows
+from vqflow.tables.summary import SUMMARY_COLUMNS, summarise
 
 BASELINES = {"vq-maf": "maf"}
 T_2 = 4.302652729749462  # 97.5 % quantile of Student's t, 2 degrees of freedom
@@ -121,8 +122,8 @@ def test_gather_has_the_order_of_the_runs_and_keeps_every_digit(tmp_path: Path) 
     assert forward["value"].tolist()[:5] == [5.0, 0.1, 2e-17, 1 / 3, 1.0]
     csv = forward.to_csv(index=False).splitlines()
     about = '"A, or B",higher,2,,10,0'
-    assert csv[1] == f"helix,maf,maf,single,identity,0,9,a,5.0,,7,test,ok,{about}"
-    assert csv[6] == f"001,NA,maf,single,identity,0,,a,,,7,test,not_finite,{about}"
+    assert csv[1] == f"helix,maf,maf,single,identity,0,9,a,5.0,,,,,7,test,ok,{about}"
+    assert csv[6] == f"001,NA,maf,single,identity,0,,a,,,,,,7,test,not_finite,{about}"
 
 
 def test_gather_of_nothing_has_the_columns() -> None:
@@ -325,14 +326,14 @@ def test_markdown_layout(summary: pd.DataFrame) -> None:
         "**Log-likelihood, all charts (nats; test split; higher is better; "
         "mean ± 95 % confidence of 3 seeds; bold: wins over its own baseline)**"
     )
-    assert lines[2] == "|  | twisted_eight | helix |"
-    assert lines[3] == "| :-- | --: | --: |"
-    assert lines[4] == "| vq-maf | 1.25 ± 15.88 (1 diverged) | **4.03 ± 2.49** |"
-    assert lines[5] == "| maf | 2.00 ± 2.48 | 2.00 ± 2.48 |"
+    assert lines[2] == "|  | twisted_eight | helix | parameters |"
+    assert lines[3] == "| :-- | --: | --: | --: |"
+    assert lines[4] == "| vq-maf | 1.25 ± 15.88 (1 diverged) | **4.03 ± 2.49** | 10 |"
+    assert lines[5] == "| maf | 2.00 ± 2.48 | 2.00 ± 2.48 | 10 |"
     assert lines[7].startswith("**Log-likelihood, all charts: gain over the baseline")
-    assert lines[11] == "| vq-maf vs maf | −0.25 [−9.78, 9.28] – | **+2.03 [1.89, 2.18] ✓** |"
+    assert lines[11] == "| vq-maf vs maf | −0.25 [−9.78, 9.28] – | **+2.03 [1.89, 2.18] ✓✓** |"
     assert "**Leak (test split; lower is better; mean" in text
-    assert lines.count("|  | helix |") == 2
+    assert lines.count("|  | helix | parameters |") == 1
 
 
 def test_a_data_set_without_the_variant_shows_a_dash(summary: pd.DataFrame) -> None:
@@ -344,9 +345,9 @@ def test_a_data_set_without_the_variant_shows_a_dash(summary: pd.DataFrame) -> N
 def test_latex_is_balanced_and_escaped(summary: pd.DataFrame) -> None:
     text = summary_latex(summary, ["maf", "vq-maf"], ["twisted_eight", "helix"])
     body = "\n".join(part for part in text.splitlines() if not part.startswith("%"))
-    assert r" & twisted\_eight & helix \\" in body
-    assert r"vq-maf & 1.25 $\pm$ 15.88 (1 diverged) & \textbf{4.03 $\pm$ 2.49} \\" in body
-    assert r"\textbf{+2.03 [1.89, 2.18] $\checkmark$}" in body
+    assert r" & twisted\_eight & helix & parameters \\" in body
+    assert r"vq-maf & 1.25 $\pm$ 15.88 (1 diverged) & \textbf{4.03 $\pm$ 2.49} & 10 \\" in body
+    assert r"\textbf{+2.03 [1.89, 2.18] $\checkmark$$\checkmark$}" in body
     assert "95 \\% confidence" in body
     assert body.isascii()
     for name in ("table", "tabular"):
@@ -356,4 +357,4 @@ def test_latex_is_balanced_and_escaped(summary: pd.DataFrame) -> None:
     assert body.count("{") == body.count("}")
     for row in body.splitlines():
         if row.endswith(r"\\"):
-            assert row.count(" & ") in (1, 2)
+            assert row.count(" & ") in (1, 2, 3)

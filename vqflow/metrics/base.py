@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from vqflow.datasets.base import Array, Data, DataSpec, Split
 from vqflow.models.density import Model
@@ -92,6 +93,10 @@ class Score:
         n: Number of points or samples that the value was computed from.
         split: The split of the data (for distances, that of the reference).
         epoch: The epoch of the snapshot; ``None`` for the final model.
+        values: The values (n,) that ``value`` is the mean of, where it is one: the tables then
+            say its standard error, the median, and how much of it a few of them decide.
+        of_points: Whether these belong to the points of the split, one each and in their order,
+            so that two models' can be paired; values of samples cannot.
     """
 
     quantity: str
@@ -99,6 +104,8 @@ class Score:
     n: int
     split: Split
     epoch: int | None = None
+    values: NDArray[np.float64] | None = None
+    of_points: bool = True
 
 
 @dataclass(frozen=True)

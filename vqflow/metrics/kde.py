@@ -124,9 +124,11 @@ class KDELogLikelihood(Metric):
                     f"data set '{run.data.spec.name}', metric '{self.name}': {len(samples)} "
                     f"samples in '{key}', {self.samples} are needed"
                 )
-            finite = bool(np.isfinite(samples).all())
-            value = float(log_density(samples, points, bandwidth).mean()) if finite else math.nan
-            yield Score(quantity.name, value, len(samples), "train")
+            n, values = len(samples), None
+            if np.isfinite(samples).all():
+                values = log_density(samples, points, bandwidth)
+            value = math.nan if values is None else float(values.mean())
+            yield Score(quantity.name, value, n, "train", values=values, of_points=False)
 
 
 def log_density(x: Floats, points: Floats, bandwidth: float) -> Floats:

@@ -32,5 +32,6 @@ class ReconstructionError(Metric):
                 charts = model.posterior(part, "covering").argmax(1)
                 y, _ = model.preprocessing(part)
                 errors.append((y - model.reconstruct(y, charts)).square().sum(1))
-        value = float(torch.cat(errors).double().mean())
-        yield Score("reconstruction_error", value, len(x), "test")
+        values = torch.cat(errors).double()
+        value = float(values.mean())
+        yield Score("reconstruction_error", value, len(x), "test", values=values.cpu().numpy())

@@ -27,7 +27,8 @@ from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
 from vqflow.stages.common import write_csv
 from vqflow.stages.machine import Machine
-from vqflow.tables import summary as tables
+from vqflow.tables import rows as tables
+from vqflow.tables.points import Values, point_values, save_points
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ def evaluate(
     reference_path: Path,
     runs: Mapping[int, Mapping[str, Path]],
     output: Path,
+    points: Path,
     machine: Machine,
 ) -> None:
     """Scores all trials of one variant on one data set; those that diverged get no rows.
@@ -107,6 +109,7 @@ def evaluate(
             :func:`vqflow.stages.flow.train_flow` wrote, and ``samples``, ``confinement`` and
             ``status`` of what :func:`vqflow.stages.samples.sample_flow` did.
         output: The table of metrics, one row per score.
+        points: What the means of the test split were taken of, point by point.
         machine: Threads and device.
     """
     machine.use()
@@ -115,6 +118,7 @@ def evaluate(
     references = _load_references(reference_path)
     built = build_metrics(scoring.metrics, machine.device)
     frames = [tables.rows([], {})]
+    kept: dict[tuple[str, int], Values] = {}
     for seed, paths in runs.items():
         if json.loads(paths["status"].read_text("utf-8"))["status"] == "diverged":
             log.warning("%s, %s, seed %d: diverged", data.spec.name, setting.variant, seed)
@@ -138,8 +142,10 @@ def evaluate(
                 continue
             scores = _score(metric, run, references.get(metric.name, {}))
             frames.append(tables.rows(scores, identity))
+            kept |= point_values(scores, seed)
             log.info("%s, %s, seed %d: %s", data.spec.name, setting.variant, seed, metric.name)
     filled = [frame for frame in frames if len(frame)] or frames[:1]
+    save_points(points, kept)
     write_csv(pd.concat(filled, ignore_index=True), output)
 
 

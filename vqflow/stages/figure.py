@@ -18,7 +18,7 @@ from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.style import save, theme
 from vqflow.stages.machine import Machine
 from vqflow.stages.report import run_table
-from vqflow.tables.summary import gather
+from vqflow.tables.rows import gather
 
 Files = Mapping[str, Sequence[str]]
 Keys = list[tuple[Cell, int]]

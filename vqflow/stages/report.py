@@ -15,7 +15,9 @@ from vqflow.config.setting import NONE
 from vqflow.files import atomic_path, write_json, write_text
 from vqflow.provenance import provenance
 from vqflow.tables.layout import summary_latex, summary_markdown
-from vqflow.tables.summary import gather, summarise
+from vqflow.tables.points import load_points
+from vqflow.tables.rows import gather
+from vqflow.tables.summary import summarise
 
 RUN_COLUMNS = [
     "dataset",
@@ -42,6 +44,7 @@ def make_tables(
     baselines: Mapping[str, str],
     cells: Sequence[Mapping[str, Any]],
     metrics: Sequence[str],
+    points: Sequence[str],
     flows: Sequence[str],
     statuses: Sequence[str],
     atlases: Sequence[str],
@@ -55,7 +58,8 @@ def make_tables(
         variants: The variants, in the order of the tables' rows.
         baselines: variant -> the variant that it is compared with.
         cells: Of every run the data set, variant, flow, atlas, embedding and seed.
-        metrics: The tables of scores, one per data set and variant.
+        metrics: The tables of scores, one per data set and variant, in the order of the cells.
+        points: What their means were taken of, in the same order.
         flows: The provenance of each run.
         statuses: How each run ended.
         atlases: The provenance of the atlas of each run that has one.
@@ -64,7 +68,9 @@ def make_tables(
     """
     runs = run_table(cells, flows, statuses, atlases)
     scores = gather([Path(path) for path in metrics], runs)
-    summary = summarise(scores, runs, dict(baselines))
+    of_cells = dict.fromkeys((str(cell["dataset"]), str(cell["variant"])) for cell in cells)
+    values = {cell: load_points(path) for cell, path in zip(of_cells, points, strict=True)}
+    summary = summarise(scores, runs, dict(baselines), values)
     tables = {"metrics": scores, "summary": summary, "runtime": runs}
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from vqflow.tables.statistics import preferred_split
+from vqflow.tables.statistics import preferred_split, sign_test
 
 _MISSING = "–"
 _WON = "✓"
+_FEW = "†"
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -24,6 +25,9 @@ _LATEX = {
     "−": "$-$",
     "–": "--",
     "✓": r"$\checkmark$",
+    "†": r"$\dagger$",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
     "é": r"\'e",
 }
 
@@ -42,8 +46,8 @@ class Table:
 
     Attributes:
         title: What it shows: metric, unit, split, direction, number of seeds, and what bold is.
-        columns: Names of the data sets.
-        rows: Per variant, one cell per data set.
+        columns: Names of the data sets; where it shows values, ``parameters`` last.
+        rows: Per variant, one cell per column.
     """
 
     title: str
@@ -72,22 +76,20 @@ def headline_tables(
             continue
         part = part[part["dataset"].isin(columns) & part["variant"].isin(present)]
         grid = _grid(part, present, columns, _value_cell)
-        bold = any(cell.bold for cells in grid.values() for cell in cells)
-        tables.append(Table(f"{name} {_details(part, bold)}", columns, grid))
+        title = f"{name} {_details(part, grid)}"
+        sizes = {
+            variant: _sizes_cell(rows) for variant, rows in part.groupby("variant", sort=False)
+        }
+        grid = {variant: [*cells, sizes[variant]] for variant, cells in grid.items()}
+        tables.append(Table(title, [*columns, "parameters"], grid))
         compared = part[part["gain_mean"].notna()]
         paired = [variant for variant in present if variant in set(compared["variant"])]
         if paired:
             pairs = compared.drop_duplicates("variant").set_index("variant")["baseline"]
             labels = {variant: f"{variant} vs {pairs[variant]}" for variant in paired}
             grid = _grid(compared, paired, columns, _gain_cell)
-            tables.append(
-                Table(
-                    f"{name}: gain over the baseline, paired over seeds, with 95 % interval "
-                    f"(positive is better; {_WON} where the interval lies above 0)",
-                    columns,
-                    {labels[variant]: cells for variant, cells in grid.items()},
-                )
-            )
+            renamed = {labels[variant]: cells for variant, cells in grid.items()}
+            tables.append(Table(f"{name}: {_gain_details(compared)}", columns, renamed))
     return tables
 
 
@@ -151,7 +153,8 @@ def _headlines(summary: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _details(part: pd.DataFrame, bold: bool) -> str:
+def _details(part: pd.DataFrame, grid: dict[str, list[Cell]]) -> str:
+    cells = [cell for row in grid.values() for cell in row]
     seeds = part["n_seeds"] + part["n_diverged"] + part["n_not_finite"]
     low, high = int(seeds.min()), int(seeds.max())
     count = f"{low} seed{'s' * (low != 1)}" if low == high else f"{low} to {high} seeds"
@@ -167,9 +170,28 @@ def _details(part: pd.DataFrame, bold: bool) -> str:
         split,
         f"{better} is better" if better else "",
         f"value of {count}" if high == 1 else f"mean ± 95 % confidence of {count}",
-        "bold: wins over its own baseline" if bold else "",
+        "bold: wins over its own baseline" if any(cell.bold for cell in cells) else "",
+        f"{_FEW} a seed's worst 0.1 % of points hold a tenth or more of what its worse half lacks"
+        if any(_FEW in cell.text for cell in cells)
+        else "",
     ]
     return f"({'; '.join(fact for fact in facts if fact)})"
+
+
+def _gain_details(part: pd.DataFrame) -> str:
+    """Says what the gains are, and what all of them show together."""
+    positive, pairs = int(part["n_positive"].sum()), int(part["n_pairs"].sum())
+    facts = [
+        "positive is better",
+        f"{_WON} where the interval lies above 0, {_WON}{_WON} where it does after Holm's "
+        f"correction for {int(part['p_value'].notna().sum())} cells",
+    ]
+    if part["gain_boot_low"].notna().any():
+        facts.append("⟨bootstrap over seeds and points⟩")
+    if pairs:
+        p = sign_test(positive, pairs)
+        facts.append(f"positive in {positive} of {pairs} pairs of runs, sign test p = {p:.2g}")
+    return f"gain over the baseline, paired over seeds, with 95 % interval ({'; '.join(facts)})"
 
 
 def _grid(
@@ -203,6 +225,8 @@ def _value_cell(row: dict[str, Any]) -> Cell:
     text = _number(row["mean"], decimals)
     if not math.isnan(row["ci95"]):
         text += f" ± {row['ci95']:.{decimals}f}"
+    if row["few_points"] is True:
+        text += f" {_FEW}"
     if lost:
         text += f" ({', '.join(lost)})"
     return Cell(text, bold=row["win"] is True)
@@ -211,11 +235,36 @@ def _value_cell(row: dict[str, Any]) -> Cell:
 def _gain_cell(row: dict[str, Any]) -> Cell:
     decimals = row["decimals"]
     text = _number(row["gain_mean"], decimals, "+")
-    if not math.isnan(row["gain_low"]):
-        low, high = (_number(row[key], decimals) for key in ("gain_low", "gain_high"))
-        text += f" [{low}, {high}]"
+    for left, low, high, right in (("[", "gain_low", "gain_high", "]"), _BOOTSTRAP):
+        if not math.isnan(row[low]):
+            ends = ", ".join(_number(row[key], decimals) for key in (low, high))
+            text += f" {left}{ends}{right}"
     won = row["win"] is True
-    return Cell(f"{text} {_WON if won else _MISSING}", bold=won)
+    mark = _WON * (1 + (row["win_holm"] is True)) if won else _MISSING
+    return Cell(f"{text} {mark}", bold=won)
+
+
+_BOOTSTRAP = ("⟨", "gain_boot_low", "gain_boot_high", "⟩")
+
+
+def _sizes_cell(rows: pd.DataFrame) -> Cell:
+    """Gives how many numbers are fitted, of model and atlas, or their range over data sets."""
+    model, atlas = (rows[name].dropna() for name in ("parameters", "atlas_parameters"))
+    if not len(model):
+        return Cell(_MISSING)
+    return Cell(_range(model) + (f" + {_range(atlas)}" if atlas.max() else ""))
+
+
+def _range(counts: pd.Series[int]) -> str:
+    low, high = (_short(int(count)) for count in (counts.min(), counts.max()))
+    return low if low == high else f"{low}–{high}"
+
+
+def _short(count: int) -> str:
+    for size, unit in ((10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.3g}{unit}"
+    return str(count)
 
 
 def _number(value: float, decimals: int, sign: str = "") -> str:

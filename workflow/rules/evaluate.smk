@@ -35,7 +35,8 @@ rule evaluate:
         confinement=over_seeds("confinement.npz"),
         status=over_seeds("status.json"),
     output:
-        f"{RUN}/metrics/{{dataset}}/{{variant}}.csv",
+        table=f"{RUN}/metrics/{{dataset}}/{{variant}}.csv",
+        points=f"{RUN}/metrics/{{dataset}}/{{variant}}.npz",
     log:
         f"{LOGS}/metrics/{{dataset}}/{{variant}}.log",
     benchmark:

@@ -3,6 +3,9 @@ rule make_tables:
         metrics=[
             f"{RUN}/metrics/{dataset}/{variant}.csv" for dataset, variant in SETTINGS
         ],
+        points=[
+            f"{RUN}/metrics/{dataset}/{variant}.npz" for dataset, variant in SETTINGS
+        ],
         flows=over_cells("provenance.json"),
         statuses=over_cells("status.json"),
         atlases=table_atlases(),

@@ -11,6 +11,7 @@ evaluate(
     data_path=Path(snakemake.input.data),
     reference_path=Path(snakemake.input.reference),
     runs=by_seed(snakemake.params.seeds, **files),
-    output=Path(snakemake.output[0]),
+    output=Path(snakemake.output.table),
+    points=Path(snakemake.output.points),
     machine=machine_of(snakemake),
 )

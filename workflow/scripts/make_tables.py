@@ -7,6 +7,7 @@ start_job(snakemake.log[0])
 make_tables(
     **read_values(snakemake),
     metrics=snakemake.input.metrics,
+    points=snakemake.input.points,
     flows=snakemake.input.flows,
     statuses=snakemake.input.statuses,
     atlases=snakemake.input.atlases,
