@@ -119,6 +119,28 @@ def test_covering_is_a_lower_bound(model: VQFlow) -> None:
     assert 0 < leak(model) < 1
 
 
+def test_charts_that_are_rarely_hit_are_drawn_more_often(
+    model: VQFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shares = torch.tensor([0.9, 0.02, 0.004, 0.0], dtype=torch.float64)
+    drawn = torch.zeros(4, dtype=torch.float64)
+
+    def hits(_: VQFlow, charts: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
+        drawn[charts] += n
+        chance = shares[charts, None].expand(-1, n)
+        return torch.bernoulli(chance, generator=generator).sum(1)
+
+    monkeypatch.setattr("vqflow.models.confinement._hits", hits)
+    estimate_confinement(model, 100)
+    assert (drawn[0], drawn[3]) == (100, 10_000)
+    assert 200 <= drawn[1] < drawn[2] <= 10_000
+    found = model.log_confinement.exp()
+    assert found[3] == pytest.approx(0.5 / 10_000)
+    errors = (found - shares).abs()[:3] / model.confinement_error[:3]
+    assert (errors < 4).all()
+    assert (model.confinement_error[1:3] < 0.5 * found[1:3]).all()
+
+
 @torch.no_grad()
 def test_one_chart_is_the_plain_flow(flow_name: str) -> None:
     data = ring()

@@ -12,6 +12,8 @@ from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
 
 _MAX_TRIES = 1000
+_HITS = 10
+_MOST = 100
 
 
 class LeakError(RuntimeError):
@@ -20,22 +22,36 @@ class LeakError(RuntimeError):
 
 @torch.no_grad()
 def estimate_confinement(model: VQFlow, n: int, seed: int = 0) -> None:
-    """Estimates Z_k = P(g_k(z) in U_k) with its standard error, from n draws a chart.
+    """Estimates Z_k = P(g_k(z) in U_k) with its standard error, from n draws a chart or more.
 
-    A chart without a single hit counts as half a one, so that Z_k > 0. The model keeps both.
+    A chart with fewer than 10 hits is drawn again, twice as often each time, up to 100 n draws.
+    Without a single hit until then it counts as half a one, so that Z_k > 0. The model keeps
+    both.
     """
     generator = torch.Generator(model.device)
     generator.manual_seed(derive_seed("confinement", seed))
-    charts = torch.arange(model.atlas.charts, device=model.device).repeat_interleave(n)
-    hits = torch.cat(
-        [
-            inside(model, model.draw(part, generator), part)
-            for part in charts.split(model.pairs_per_chunk)
-        ]
-    )
-    share = hits.view(-1, n).double().mean(1).clamp(min=0.5 / n)
+    charts = torch.arange(model.atlas.charts, device=model.device)
+    hits = torch.zeros(len(charts), dtype=torch.float64, device=model.device)
+    draws = torch.zeros_like(hits)
+    rare, more = charts, n
+    while len(rare) and more:
+        hits[rare] += _hits(model, rare, more, generator)
+        draws[rare] += more
+        rare = rare[hits[rare] < _HITS]
+        more = min(int(draws.max()), _MOST * n - int(draws.max()))
+    share = (hits / draws).maximum(0.5 / draws)
     model.log_confinement.copy_(share.log())
-    model.confinement_error.copy_((share * (1 - share) / n).sqrt())
+    model.confinement_error.copy_((share * (1 - share) / draws).sqrt())
+
+
+def _hits(model: VQFlow, charts: Tensor, n: int, generator: torch.Generator) -> Tensor:
+    """Counts (C,), of n draws from each of charts (C,), those inside the chart's region."""
+    drawn = charts.repeat_interleave(n)
+    hits = [
+        inside(model, model.draw(part, generator), part)
+        for part in drawn.split(model.pairs_per_chunk)
+    ]
+    return torch.cat(hits).view(-1, n).double().sum(1)
 
 
 def leak(model: VQFlow) -> float:
