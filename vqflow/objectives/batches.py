@@ -8,9 +8,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
+
+from vqflow.atlases.covering import Covering as Pairs
 
 _SPREAD = 6.0
-_MULTIPLE = 16
+_PAIRS = 128
+_COLUMNS = 16
 
 
 class PairBatch(NamedTuple):
@@ -89,4 +93,19 @@ def most_pairs(mask: Tensor, batch_size: int) -> int:
     counts = mask.sum(1).double()
     spread = _SPREAD * math.sqrt(batch_size * float(counts.var(correction=0)))
     most = min(batch_size * float(counts.mean()) + spread, batch_size * mask.shape[1])
-    return math.ceil(most / _MULTIPLE) * _MULTIPLE
+    return math.ceil(most / _PAIRS) * _PAIRS
+
+
+def widen(pairs: Pairs, log_weight: Tensor) -> tuple[Pairs, Tensor]:
+    """Fills up a table's columns, as :func:`most_pairs` its rows' pairs, to round numbers.
+
+    Tables of several atlases then have one shape, for which a step is compiled once.
+
+    Args:
+        pairs: A table (N, L) of charts, and its mask.
+        log_weight: The logarithms of their weights (N, L).
+    """
+    width = pairs.mask.shape[1]
+    more = (0, -width % _COLUMNS if width > 1 else 0)
+    wide = Pairs(pad(pairs.charts, more), pad(pairs.mask, more))
+    return wide, pad(log_weight, more, value=-torch.inf)

@@ -12,7 +12,7 @@ from vqflow.atlases.covering import Covering as Pairs
 from vqflow.datasets.base import Array, Data
 from vqflow.models.vqflow import VQFlow
 from vqflow.objectives.base import Objective, prior_of
-from vqflow.objectives.batches import PairBatch, cut, most_pairs
+from vqflow.objectives.batches import PairBatch, cut, most_pairs, widen
 from vqflow.objectives.covering import Covering
 from vqflow.seeding import derive_seed
 
@@ -95,8 +95,9 @@ class FlowTask:
                 y, ladj = (part[rows] for part in self._fixed)
             pairs = self._train_pairs[rows]
             pairs, log_weight = self._objective.choose(pairs, self.model.atlas.log_prior, noise)
-            if static and self._most is None:
-                self._most = most_pairs(pairs.mask, batch_size)
+            if static:
+                pairs, log_weight = widen(pairs, log_weight)
+                self._most = self._most or most_pairs(pairs.mask, batch_size)
             yield from self._cut(y, ladj, pairs, log_weight, batch_size, self._most)
 
     def loss(self, *batch: Tensor) -> Tensor:
