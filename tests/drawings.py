@@ -13,9 +13,11 @@ from matplotlib.text import Text
 
 from vqflow.figures import (
     atlas,
+    gap_closed,
     likelihood,
     metric_curves,
     sample_grid,
+    sample_matrix,
     toy_gallery,
     training_curves,
 )
@@ -136,6 +138,37 @@ def likelihood_table() -> pd.DataFrame:
     )
 
 
+GAPS = {"realnvp": 2.0, "vq-realnvp": 0.1, "maf": 4.0, "vq-maf": 1.0}
+
+
+def gap_table(seeds: int = 3) -> pd.DataFrame:
+    """Gaps whose means are those of ``GAPS``, twice as large on the second set."""
+
+    def value(size: float) -> Value:
+        return lambda variant, seed, _: size * (GAPS[variant] + 0.1 * (seed - (seeds - 1) / 2))
+
+    about = {"label": "gap to the ceiling", "better": "lower", "seeds": seeds}
+    tables = [
+        rows_of("ceiling_gap", value(size), dataset=name, **about)
+        for name, size in (("helix", 1.0), ("two_rings", 2.0))
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def draw_gaps(table: pd.DataFrame) -> Figure:
+    return gap_closed.draw(table, runs_of(table), bounds={"vq-maf"})
+
+
+def sample_rows(count: int = 1200) -> dict[str, dict[str, sample_matrix.Cloud]]:
+    """A set in space with a density that falls along x, and one in the plane without."""
+    rows: dict[str, dict[str, sample_matrix.Cloud]] = {"helix": {}, "ring": {}}
+    for seed, name in enumerate(("Data", "realnvp", "vq-realnvp")):
+        points = circles(count, seed)
+        rows["helix"][name] = sample_matrix.Cloud(points, -points[:, 0])
+        rows["ring"][name] = sample_matrix.Cloud(points[:, :2], None)
+    return rows
+
+
 def draw_curves(table: pd.DataFrame, metric: str = "fid_classifier") -> Figure:
     return metric_curves.draw(table, runs_of(table), metric)
 
@@ -209,6 +242,14 @@ DRAWINGS: dict[str, tuple[Callable[[], Figure], set[str]]] = {
             "mean, 95 % interval",
             "VQ-RealNVP",
         },
+    ),
+    "gap_closed": (
+        lambda: draw_gaps(gap_table()),
+        {"gap of RealNVP (nats)", "two rings", "0.95", "−1.00", "≥0.50", "mean over data sets"},
+    ),
+    "sample_matrix": (
+        lambda: sample_matrix.draw(sample_rows()),
+        {"helix", "ring", "Data", "VQ-RealNVP", "exact log-density (one scale per row)", "high"},
     ),
     "training_curves": (
         lambda: training_curves.draw(history()),

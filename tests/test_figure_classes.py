@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CATALOGUE, images, ring
-from drawings import fid_table, history, likelihood_table, runs_of, texts
+from drawings import fid_table, gap_table, history, likelihood_table, runs_of, texts
 from matplotlib.figure import Figure
 from small import component, train
 
@@ -49,7 +49,12 @@ def inputs_of(figure: RunFigure, data: Data, **changes: Any) -> Inputs:
     charts = np.arange(len(samples)) % 4
     arrays = {"final": samples, "final_charts": charts}
     leaks = pd.DataFrame({"dataset": [name], "metric": ["leak"], "seed": [0], "value": [0.25]})
-    tables = {"atlas": leaks, "metric_curves": fid_table(), "likelihood": likelihood_table()}
+    tables = {
+        "atlas": leaks,
+        "metric_curves": fid_table(),
+        "likelihood": likelihood_table(),
+        "gap_closed": gap_table(),
+    }
     metrics = tables.get(type(figure).__module__.rpartition(".")[2])
     centres = data.points["train"][:4]
     nearest = np.arange(len(data.points["train"])) % 4
@@ -82,6 +87,8 @@ SHOWN = {
     },
     "training_curves": {"negative log-likelihood\n(nats)", "VQ-MAF"},
     "fid_curves": {"Fréchet classifier distance\n(lower is better)", "published"},
+    "gap_closed": {"gap of RealNVP (nats)", "0.95", "mean over data sets"},
+    "sample_matrix": {"helix", "Data", "RealNVP", "VQ-RealNVP", "high"},
     "sample_grid": {"images", "Data", "RealNVP", "VQ-RealNVP"},
     "density_slice": {"RealNVP", "VQ-RealNVP", "log-density (nats)", "second principal axis"},
 }

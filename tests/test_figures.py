@@ -17,9 +17,11 @@ from drawings import (
     atlas_panel,
     circles,
     draw_curves,
+    draw_gaps,
     draw_likelihood,
     fid_table,
     gallery_rows,
+    gap_table,
     history,
     images,
     likelihood_table,
@@ -30,6 +32,7 @@ from matplotlib.figure import Figure
 from vqflow.figures import (
     atlas,
     sample_grid,
+    sample_matrix,
     style,
     toy_gallery,
     training_curves,
@@ -105,6 +108,8 @@ def test_failed_save_keeps_the_old_file(tmp_path: Path) -> None:
         lambda: draw_curves(fid_table().iloc[:0]),
         lambda: draw_likelihood(likelihood_table().iloc[:0]),
         lambda: training_curves.draw(history().iloc[:0]),
+        lambda: draw_gaps(gap_table().iloc[:0]),
+        lambda: sample_matrix.draw({}),
         lambda: sample_grid.draw({}, 17, "digits"),
         lambda: sample_grid.draw({"Data": np.empty((0, 1, 8, 8), np.uint8)}, 17, "digits"),
     ],
@@ -125,7 +130,7 @@ def test_a_metric_without_rows_gets_empty_panels() -> None:
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: toy_gallery.draw({"Data": {"ring": np.ones((5, 2))}}), r"'ring'.*\(5, 2\)"),
+        (lambda: toy_gallery.draw({"Data": {"ring": np.ones((5, 4))}}), r"'ring'.*\(5, 4\)"),
         (lambda: sample_grid.draw({"Data": np.ones((4, 2, 8, 8), np.uint8)}, 17, ""), "'Data'"),
         (
             lambda: atlas.AtlasPanel(

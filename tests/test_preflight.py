@@ -317,7 +317,12 @@ def asked_figure(entry: dict[str, Any], name: str = "mine") -> dict[str, Any]:
     stated = class_attributes(entry["class"])
     fields = [field.name for field in dataclasses.fields(Statement)]
     read = json.loads(json.dumps({field: stated[field] for field in fields}))
-    return {"entry": {**entry, "name": name}, "stated": read, "datasets": ["helix"]}
+    return {
+        "entry": {**entry, "name": name},
+        "stated": read,
+        "datasets": ["helix"],
+        "variants": ["realnvp"],
+    }
 
 
 SOURCE = "metrics"
@@ -334,7 +339,7 @@ class Computed(RunFigure):
 
 class Flat(Computed):
     reads = ("data",)
-    features = 2
+    features = (2,)
 
 
 @pytest.mark.parametrize(
@@ -344,6 +349,12 @@ class Flat(Computed):
         ({"class": "vqflow.figures.ToyGallery"}, None),
         ({"class": "vqflow.figures.DensitySlice", "deepth": 10}, "DensitySlice refuses its arg"),
         ({"class": "vqflow.figures.DensitySlice", "depth": -1}, "depth -1; allowed: .* above 0"),
+        ({"class": "vqflow.figures.GapClosed", "goal": 0.5}, None),
+        ({"class": "vqflow.figures.GapClosed", "goal": 1.5}, "goal is 1.5; allowed: above 0, at"),
+        (
+            {"class": "vqflow.figures.GapClosed", "reference": "maf"},
+            "reference is 'maf'; allowed: realnvp$",
+        ),
         ({"class": "vqflow.figures.Likelihood", "metrics": "x"}, "Likelihood refuses its argum"),
         (
             {"class": "test_preflight.Computed"},
@@ -375,6 +386,11 @@ def test_preflight_builds_figures_and_checks_what_they_state(
 )
 def test_preflight_refuses_what_is_no_figure(path: str, message: str) -> None:
     chosen = dump(setting("realnvp"))
-    figure = {"entry": {"name": "mine", "class": path}, "stated": {}, "datasets": ["helix"]}
+    figure = {
+        "entry": {"name": "mine", "class": path},
+        "stated": {},
+        "datasets": ["helix"],
+        "variants": [],
+    }
     with pytest.raises(ConfigError, match=message):
         check({"settings": [chosen], "metrics": {}, "figures": {"mine": figure}})

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component, DatasetEntry, Name, Strict
-from vqflow.config.setting import NONE, FlowSetting, Setting
+from vqflow.config.setting import NONE, DensitySetting, FlowSetting, Setting
 from vqflow.source import class_attributes, find_module, syntax
 
 Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model"]
@@ -39,7 +39,7 @@ class Statement:
     """What a class of figures states of itself: see :class:`vqflow.figures.base.RunFigure`."""
 
     kinds: tuple[str, ...]
-    features: int | None
+    features: tuple[int, ...] | None
     reads: tuple[Read, ...]
     per: tuple[Axis, ...]
     only_compared: bool
@@ -47,13 +47,19 @@ class Statement:
 
 
 class Cell(Strict):
-    """One variant on one data set, with the names of what it is made of."""
+    """One variant on one data set, with the names of what it is made of.
+
+    Attributes:
+        lower_bound: Whether the model only bounds its density from below, as the class of a model
+            that is no flow may state.
+    """
 
     dataset: Name
     variant: Name
     flow: Name
     atlas: Name
     embedding: Name
+    lower_bound: bool = False
 
 
 class Drawing(Strict):
@@ -139,6 +145,14 @@ def _statement(name: str, path: str) -> Statement:
                 f"figures.{name}: {path}.{attribute} is {stated!r}; allowed: a tuple of some of "
                 f"{', '.join(map(repr, allowed))}"
             )
+    features = found["features"]
+    if features is not None and not (
+        isinstance(features, tuple) and all(isinstance(count, int) for count in features)
+    ):
+        raise ConfigError(
+            f"figures.{name}: {path}.features is {features!r}; allowed: a tuple of numbers of "
+            "coordinates, or None"
+        )
     return Statement(**{field.name: found[field.name] for field in fields(Statement)})
 
 
@@ -221,4 +235,8 @@ def _groups(
 
 
 def _cell(setting: Setting) -> Cell:
-    return Cell(dataset=setting.dataset.name, variant=setting.variant, **setting.names())
+    bound = isinstance(setting, DensitySetting) and class_attributes(setting.model.class_).get(
+        "lower_bound", False
+    )
+    names = setting.names()
+    return Cell(dataset=setting.dataset.name, variant=setting.variant, lower_bound=bound, **names)

@@ -7,91 +7,28 @@ scale, intrinsic coordinates drawn at random, and isotropic Gaussian noise.
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
 
 import numpy as np
 from scipy.special import erfcx, log_ndtr, logsumexp
 
-from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
 from vqflow.datasets.curves import Curve, Floats, join
-from vqflow.seeding import derive_seed
+from vqflow.datasets.toy import Toy
 
 
-class Toy3D(Dataset):
-    """A set of points in three dimensions with a known density.
+class Toy3D(Toy):
+    """A set around curves or a surface, with isotropic Gaussian noise of standard deviation σ."""
 
-    Args:
-        noise: Standard deviation σ of the isotropic Gaussian noise.
-        n_train: Number of training points.
-        n_validation: Number of validation points.
-        n_test: Number of test points.
-        seed: Seed of the points; not the seed of a trial.
-
-    Raises:
-        ValueError: If a number is out of its range.
-    """
-
-    kind = "vector"
-    shape: tuple[int, ...] = (3,)
-
-    def __init__(
-        self,
-        *,
-        noise: float = 0.01,
-        n_train: int = 5000,
-        n_validation: int = 2500,
-        n_test: int = 2500,
-        seed: int = 0,
-    ) -> None:
-        place = type(self).__name__
-        if not (np.isfinite(noise) and noise > 0):
-            raise ValueError(f"{place}: noise is {noise}, allowed: a finite number above 0")
-        sizes = dict(zip(SPLITS, (n_train, n_validation, n_test), strict=True))
-        for split, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{place}: n_{split} is {size}, allowed: an integer of at least 1")
-        self.noise = float(noise)
-        self.sizes = sizes
-        self.seed = seed
+    shape = (3,)
+    default_noise = 0.01
 
     @abstractmethod
     def sample_manifold(self, n: int, generator: np.random.Generator) -> Floats:
         """Draws n points (n, 3) without noise."""
 
-    @abstractmethod
-    def _log_density(self, x: Floats) -> Floats:
-        """Gives the log-density of finite points."""
-
-    def log_density(self, x: Array) -> Floats:
-        """Gives the exact log-density (N,), in nats, of the points x (N, 3).
-
-        Raises:
-            ValueError: If x has another shape or is not finite.
-        """
-        points = np.asarray(x, dtype=np.float64)
-        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-            raise ValueError(
-                f"{type(self).__name__}.log_density: got shape {points.shape}, "
-                f"{int((~np.isfinite(points)).sum())} values not finite; "
-                "expected finite points of shape (N, 3)"
-            )
-        return self._log_density(points)
-
     def sample(self, n: int, generator: np.random.Generator) -> Floats:
         """Draws n points (n, 3) with noise."""
         manifold = self.sample_manifold(n, generator)
         return np.asarray(manifold + self.noise * generator.standard_normal(manifold.shape))
-
-    def load(self, name: str, data_root: Path) -> Data:
-        """Draws the splits and evaluates their exact log-density; reads no file."""
-        points: dict[str, Array] = {}
-        log_density: dict[str, Array] = {}
-        for split, size in self.sizes.items():
-            seed = derive_seed("toy3d", self.seed, type(self).__name__, split)
-            x = self.sample(size, np.random.default_rng(seed))
-            points[split], log_density[split] = x, self.log_density(x)
-        spec = DataSpec(name=name, kind="vector", shape=self.shape)
-        return Data(spec=spec, points=points, log_density=log_density)
 
 
 class CurveSet(Toy3D):

@@ -3,20 +3,24 @@
 from vqflow.figures.atlas import ChartAtlas
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.density_slice import DensitySlice
+from vqflow.figures.gap_closed import GapClosed
 from vqflow.figures.likelihood import Likelihood
 from vqflow.figures.metric_curves import MetricCurves
 from vqflow.figures.sample_grid import SampleGrid
+from vqflow.figures.sample_matrix import SampleMatrix
 from vqflow.figures.toy_gallery import ToyGallery
 from vqflow.figures.training_curves import TrainingCurves
 
 __all__ = [
     "ChartAtlas",
     "DensitySlice",
+    "GapClosed",
     "Inputs",
     "Likelihood",
     "MetricCurves",
     "RunFigure",
     "SampleGrid",
+    "SampleMatrix",
     "ToyGallery",
     "TrainingCurves",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -132,8 +132,8 @@ class RunFigure(ABC):
     kinds: ClassVar[tuple[str, ...]] = ("vector", "image")
     """The kinds of data that it can show."""
 
-    features: ClassVar[int | None] = None
-    """The number of coordinates that the data must have; ``None``: any."""
+    features: ClassVar[tuple[int, ...] | None] = None
+    """The numbers of coordinates that the data may have; ``None``: any."""
 
     reads: ClassVar[tuple[str, ...]] = ()
     """What it uses of its inputs: some of ``"data"``, ``"samples"``, ``"charts"``,
@@ -149,6 +149,16 @@ class RunFigure(ABC):
 
     caption: ClassVar[str] = ""
     """What the report says below it, in reStructuredText."""
+
+    def check(self, variants: Sequence[str]) -> None:  # noqa: B027
+        """Refuses, before anything runs, a selection that it cannot be drawn of.
+
+        Args:
+            variants: The variants that it would show, in the order of the configuration.
+
+        Raises:
+            ValueError: If it cannot be drawn of them.
+        """
 
     @abstractmethod
     def draw(self, inputs: Inputs) -> Figure:

@@ -127,12 +127,12 @@ def inside(points: Points, box: Points) -> Mask:
     return np.asarray(((points >= box[:, 0]) & (points <= box[:, 1])).all(axis=1))
 
 
-def thinned(count: int, *names: object) -> NDArray[np.intp]:
-    """At most ``MAX_POINTS`` of ``count`` indices, in order; the same for the same names."""
-    if count <= MAX_POINTS:
+def thinned(count: int, *names: object, most: int = MAX_POINTS) -> NDArray[np.intp]:
+    """At most ``most`` of ``count`` indices, in order; the same for the same names."""
+    if count <= most:
         return np.arange(count)
     generator = np.random.default_rng(derive_seed("figure", *names))
-    return np.sort(generator.choice(count, MAX_POINTS, replace=False))
+    return np.sort(generator.choice(count, most, replace=False))
 
 
 def cloud_axes(panel: Any, box: Points, flat: bool = True) -> None:
@@ -160,9 +160,8 @@ def scatter(panel: Any, points: Points, **options: Any) -> None:
     """Draws a cloud (n, 2) or (n, 3) that may reach beyond the panel's own square."""
     if points.shape[1] == 3:
         options["depthshade"] = False
-    cloud = panel.scatter(
-        *points.T, linewidths=0, clip_on=False, rasterized=len(points) > RASTER_POINTS, **options
-    )
+    options.setdefault("rasterized", len(points) > RASTER_POINTS)
+    cloud = panel.scatter(*points.T, linewidths=0, clip_on=False, **options)
     cloud.set_in_layout(False)
 
 

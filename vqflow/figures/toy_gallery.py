@@ -1,4 +1,4 @@
-"""Gallery of three-dimensional sets: the data and what each model samples (paper, figure 4)."""
+"""Gallery of sets in two or three dimensions: data and samples (paper, figure 4)."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _LAYOUT = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
 
 
 class ToyGallery(RunFigure):
-    """Data and samples of three-dimensional sets: a column per data set, a row per variant."""
+    """Data and samples in two or three dimensions: a column per data set, a row per variant."""
 
     kinds = ("vector",)
-    features = 3
+    features = (2, 3)
     reads = ("data", "samples")
     per = ("family",)
     caption = """
@@ -54,7 +54,7 @@ and the share of samples beyond the limits of the column is written where there 
             "Data": {name: data.points["test"] for name, data in inputs.data.items()}
         }
         for cell in inputs.cells:
-            points = inputs.samples[cell].get("final", np.empty((0, 3)))
+            points = inputs.samples[cell].get("final", rows["Data"][cell.dataset][:0])
             rows.setdefault(label(cell.variant), {})[cell.dataset] = points
         return draw(rows)
 
@@ -68,35 +68,37 @@ def draw(rows: dict[str, dict[str, Points]]) -> Figure:
     points (the data); samples outside of them are counted in the panel.
 
     Args:
-        rows: Points (n, 3) by row name (``"Data"``, then models) and data set.
+        rows: Points (n, 2) or (n, 3) by row name (``"Data"``, then models) and data set.
 
     Raises:
-        ValueError: If there is no point at all, or points are not three-dimensional.
+        ValueError: If there is no point at all, or points have other dimensions.
     """
     datasets = list(dict.fromkeys(name for row in rows.values() for name in row))
     if not any(len(points) for row in rows.values() for points in row.values()):
         raise ValueError("toy gallery: no points given, so there is nothing to draw")
     for name, row in rows.items():
         for dataset, points in row.items():
-            if points.ndim != 2 or points.shape[1] != 3:
+            if points.ndim != 2 or points.shape[1] not in (2, 3):
                 raise ValueError(
                     f"toy gallery: row '{name}', data set '{dataset}': points of shape "
-                    f"{points.shape} (allowed: (n, 3))"
+                    f"{points.shape} (allowed: (n, 2) or (n, 3))"
                 )
+    dimensions = {
+        name: points.shape[1] for row in reversed(rows.values()) for name, points in row.items()
+    }
     size = min((WIDTH - 0.7) / len(datasets), 2.3)
-    figure = Figure(
-        figsize=(size * len(datasets) + 0.7, FLAT * size * len(rows) + 0.3), layout=_LAYOUT
-    )
-    panels: Any = figure.subplots(
-        len(rows), len(datasets), squeeze=False, subplot_kw={"projection": "3d"}
-    )
+    height = size if 2 in dimensions.values() else FLAT * size
+    figure = Figure(figsize=(size * len(datasets) + 0.7, height * len(rows) + 0.3), layout=_LAYOUT)
+    grid = figure.add_gridspec(len(rows), len(datasets))
+    panels = np.empty((len(rows), len(datasets)), dtype=object)
     for column, dataset in enumerate(datasets):
-        _draw_column(
-            panels[:, column],
-            {name: row.get(dataset, np.empty((0, 3))) for name, row in rows.items()},
-            dataset,
-            size,
-        )
+        view = {"projection": "3d"} if dimensions[dataset] == 3 else {}
+        panels[:, column] = [
+            figure.add_subplot(grid[turn, column], **view) for turn in range(len(rows))
+        ]
+        nothing = np.empty((0, dimensions[dataset]))
+        clouds = {name: row.get(dataset, nothing) for name, row in rows.items()}
+        _draw_column(panels[:, column], clouds, dataset, size, flat=height < size)
         panels[0, column].set_title(label(dataset), pad=2)
     for panel, name in zip(panels[:, 0], rows, strict=True):
         panel.annotate(
@@ -120,11 +122,14 @@ def _two_lines(name: str) -> str:
     return f"{name[: middle + 1]}\n{name[middle + 1 :]}"
 
 
-def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: float) -> None:
+def _draw_column(
+    panels: Any, clouds: dict[str, Points], dataset: str, size: float, flat: bool
+) -> None:
     """Draws one data set's panels, top to bottom."""
     first = next((points for points in clouds.values() if np.isfinite(points).all(1).any()), None)
     if first is None:
-        first = np.array([[-1.0] * 3, [1.0] * 3])
+        features = next(iter(clouds.values())).shape[1]
+        first = np.array([[-1.0] * features, [1.0] * features])
     box = limits(first[np.isfinite(first).all(axis=1)])
     shown, densities = [], []
     for name, points in clouds.items():
@@ -137,7 +142,8 @@ def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: flo
     for panel, points, within, density in zip(
         panels, clouds.values(), shown, densities, strict=True
     ):
-        cloud_axes(panel, box)
+        cloud_axes(panel, box, flat)
+        panel.set_axis_off()
         if len(points) == 0:
             no_data(panel)
             continue
@@ -153,13 +159,13 @@ def _draw_column(panels: Any, clouds: dict[str, Points], dataset: str, size: flo
 
 
 def log_density(points: Points) -> Points:
-    """Logarithm of the local density of a three-dimensional cloud, up to a constant.
+    """Logarithm of the local density of a cloud, up to a constant.
 
     Args:
-        points: Points, (n, 3).
+        points: Points, (n, D).
 
     Returns:
-        -3 log r of each point, (n,), with r the distance to its twelfth neighbour
+        -D log r of each point, (n,), with r the distance to its twelfth neighbour
         (or to the farthest, where there are fewer points).
     """
     if len(points) < 2:
@@ -167,7 +173,7 @@ def log_density(points: Points) -> Points:
     neighbours = min(_NEIGHBOURS, len(points) - 1)
     distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors()
     radius = np.maximum(distances[:, -1], 1e-12)
-    result: Points = np.log(neighbours / len(points)) - 3 * np.log(radius)
+    result: Points = np.log(neighbours / len(points)) - points.shape[1] * np.log(radius)
     return result
 
 

@@ -39,7 +39,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
-            (``stated``), and its ``datasets``.
+            (``stated``), and its ``datasets`` and ``variants``.
 
     Returns:
         The names of what was built.
@@ -73,7 +73,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     for figure, asked in selection["figures"].items():
         shown = {name: datasets[name] for name in asked["datasets"] if name in datasets}
         entry = load(Component, asked["entry"])
-        drawn = partial(_figure, entry, asked["stated"], shown)
+        drawn = partial(_figure, entry, asked["stated"], shown, asked["variants"])
         attempts.run(f"figures.{figure}", drawn)
     if attempts.mistakes:
         raise ConfigError("\n".join(attempts.mistakes))
@@ -178,7 +178,12 @@ def _rows(metrics: Mapping[str, Metric]) -> None:
                 )
 
 
-def _figure(entry: Component, stated: Mapping[str, Any], datasets: Mapping[str, Dataset]) -> None:
+def _figure(
+    entry: Component,
+    stated: Mapping[str, Any],
+    datasets: Mapping[str, Dataset],
+    variants: Sequence[str],
+) -> None:
     place, path = f"figures.{entry.name}", entry.class_
     figure = build_entry(entry, "figures", RunFigure)
     for attribute, read in stated.items():
@@ -195,11 +200,16 @@ def _figure(entry: Component, stated: Mapping[str, Any], datasets: Mapping[str, 
                 f"but datasets.{name} is {dataset.kind} data"
             )
         features = None if dataset.shape is None else math.prod(dataset.shape)
-        if None not in (figure.features, features) and figure.features != features:
+        allowed = figure.features
+        if allowed is not None and features is not None and features not in allowed:
             raise ConfigError(
-                f"{place}: draws data of {figure.features} dimensions, "
+                f"{place}: draws data of {' or '.join(map(str, allowed))} dimensions, "
                 f"but datasets.{name} has {features}"
             )
+    try:
+        figure.check(variants)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
 
 
 def _model(setting: Setting, spec: DataSpec) -> None:

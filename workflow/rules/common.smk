@@ -96,6 +96,7 @@ def preflight():
                 "entry": dump(CONFIG.figures[name]),
                 "stated": asdict(stated),
                 "datasets": CONFIG.figure_datasets(name),
+                "variants": CONFIG.figure_variants(name),
             }
             for name, stated in STATED.items()
         },
