@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, SymmetricalLogLocator
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from vqflow.datasets.base import Array, Data
 from vqflow.figures.base import Inputs, RunFigure
@@ -21,7 +21,8 @@ from vqflow.kernel_density import mean_log_densities, scale_of
 _TRUTH: dict[str, Any] = {"color": "black", "linewidth": 1.0}
 _CHOSEN: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "linestyle": (0, (1, 1.5))}
 _TEST = "test points"
-_LINEAR = 10.0
+_LINEAR = 3.0
+_TICKS = (3, 0, -3, -10, *(-(10**power) for power in range(2, 16)))
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ Mean log-likelihood of samples under a Gaussian kernel density (KDE) of the trai
 the kernels' bandwidth, for the first seed; black: of the test points. The dotted line marks the
 bandwidth that cross-validation chose, at which the KDE log-likelihood of the tables is taken (the
 measure of table 2 of the paper). The height of the values, and how far models lie apart, is
-set by the bandwidth. The scale is linear from -10 to 10 nats and logarithmic beyond.
+set by the bandwidth. The scale is linear near 0 and logarithmic far from it.
 """
 
     def __init__(
@@ -151,9 +152,11 @@ def draw(panels: dict[str, Panel], styles: dict[str, Stroke]) -> Figure:
 
 def _draw_panel(axis: Axes, panel: Panel, styles: dict[str, Stroke]) -> None:
     axis.set_xscale("log")
-    axis.set_yscale("symlog", linthresh=_LINEAR)
+    axis.set_yscale("asinh", linear_width=_LINEAR)
     axis.xaxis.set_minor_formatter(NullFormatter())
-    axis.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=_LINEAR))
+    axis.yaxis.set_major_locator(FixedLocator(_TICKS))
+    axis.yaxis.set_major_formatter("{x:,.0f}")
+    axis.yaxis.set_minor_locator(NullLocator())
     if panel.chosen is not None:
         axis.axvline(panel.chosen, **_CHOSEN)
     axis.plot(panel.bandwidths, panel.truth, label=_TEST, **_TRUTH)
