@@ -373,7 +373,8 @@ def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None
     names = ["log_likelihood", "charts", "kde_log_likelihood"]
     metrics = [metric(name, **({"samples": 60} if "kde" in name else {})) for name in names]
     rows = pd.read_csv(score(tmp_path, "kernels", {0: paths}, *metrics, **changes))
-    assert set(rows["metric"]) == {"log_likelihood_all", "kde_log_likelihood"}
+    kde = {"kde_log_likelihood", "kde_log_likelihood_bandwidth"}
+    assert set(rows["metric"]) == {"log_likelihood_all", *kde}
     assert set(rows["atlas"]) == {"none"} and set(rows["flow"]) == {"kernels"}
     assert rows["value"].notna().all()
     assert set(rows["parameters"]) == {900} and set(rows["atlas_parameters"]) == {0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from small import component, train
 from vqflow.config.components import ConfigError, build, build_entry
 from vqflow.config.figures import Drawing
 from vqflow.datasets.base import Data
-from vqflow.figures import DensitySlice, Inputs, RunFigure
+from vqflow.figures import DensitySlice, Inputs, KDEBandwidth, RunFigure
 from vqflow.figures.density_slice import Plane, draw, principal_axes
+from vqflow.metrics.kde import KDELogLikelihood
 from vqflow.models.store import load_model
 from vqflow.stages.figure import draw_figure
 
@@ -55,6 +57,7 @@ def inputs_of(figure: RunFigure, data: Data, **changes: Any) -> Inputs:
         "likelihood": likelihood_table(),
         "gap_closed": gap_table(),
     }
+    tables["kde_bandwidth"] = leaks.assign(metric="kde_log_likelihood_bandwidth", value=0.3)
     metrics = tables.get(type(figure).__module__.rpartition(".")[2])
     centres = data.points["train"][:4]
     nearest = np.arange(len(data.points["train"])) % 4
@@ -90,6 +93,7 @@ SHOWN = {
     "gap_closed": {"gap of RealNVP (nats)", "0.95", "mean over data sets"},
     "sample_matrix": {"helix", "Data", "RealNVP", "VQ-RealNVP", "high"},
     "sample_grid": {"images", "Data", "RealNVP", "VQ-RealNVP"},
+    "kde_bandwidth": {"helix", "test points", "cross-validated bandwidth", "VQ-RealNVP"},
     "density_slice": {"RealNVP", "VQ-RealNVP", "log-density (nats)", "second principal axis"},
 }
 
@@ -103,6 +107,38 @@ def test_every_figure_of_the_catalogue_draws_what_it_reads(name: str) -> None:
     drawn.canvas.draw()
     assert SHOWN[name] <= set(texts(drawn))
     assert figure.caption.strip()
+
+
+def test_curves_over_the_bandwidth_go_through_the_metric_s_own_value() -> None:
+    data = ring(3, name="helix")
+    figure = KDEBandwidth(lowest=0.1, highest=10.0, count=3, samples=100)
+    inputs = inputs_of(figure, data)
+    inputs.contents["samples"][inputs.cells[0]] = {"final": data.points["validation"]}
+    inputs.contents["samples"][inputs.cells[1]] = {}
+    drawn = figure.draw(inputs)
+    (panel,) = drawn.axes
+    curves = {str(line.get_label()): line for line in panel.lines if len(line.get_xdata()) == 3}
+    scale = np.sqrt(data.points["train"].var(axis=0).mean())
+    metric = KDELogLikelihood(samples=100)
+    for place, bandwidth in enumerate(scale * np.array([0.1, 1.0, 10.0])):
+        reference = {"bandwidth": np.array(bandwidth), "points": data.points["train"]}
+        for name, split in (("realnvp", "validation"), ("test points", "test")):
+            run: Any = SimpleNamespace(data=data, samples={"final": data.points[split]})
+            value, _ = metric.scores(run, reference)
+            shown = np.asarray(curves[name].get_xydata())[place]
+            assert shown == pytest.approx([bandwidth, value.value], rel=1e-9)
+    assert set(curves) == {"realnvp", "test points"}
+    (mark,) = [line for line in panel.lines if len(line.get_xdata()) == 2]
+    assert set(mark.get_xdata()) == {0.3}
+    assert "VQ-RealNVP: diverged" in texts(drawn)
+    inputs.contents["metrics"] = inputs.contents["metrics"].assign(metric="leak")
+    assert "cross-validated bandwidth" not in texts(figure.draw(inputs))
+
+
+@pytest.mark.parametrize("wrong", [{"lowest": 0.0}, {"lowest": 3.0}, {"samples": 0}, {"count": 1}])
+def test_wrong_bandwidths_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}.*: got"):
+        KDEBandwidth(**wrong)
 
 
 def test_a_gallery_of_diverged_runs_says_so() -> None:

@@ -15,7 +15,7 @@ from vqflow.source import class_attributes
 from vqflow.stages.evaluate import build_metric
 
 LAYERS = [
-    {"__init__", "seeding", "files", "provenance", "per_chart", "source"},
+    {"__init__", "seeding", "files", "provenance", "per_chart", "source", "kernel_density"},
     {"memo", "reading"},
     {"identity"},
     {"config"},

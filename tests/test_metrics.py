@@ -16,9 +16,10 @@ from scipy.stats import multivariate_normal, norm
 from sklearn.neighbors import KernelDensity
 
 from vqflow.datasets.base import Array, Data, DataSpec
+from vqflow.kernel_density import choose_bandwidth, log_density, mean_log_densities
 from vqflow.metrics.base import Metric, Quantity, Score, by_sampler
 from vqflow.metrics.charts import Charts, perplexity
-from vqflow.metrics.kde import KDELogLikelihood, choose_bandwidth, log_density
+from vqflow.metrics.kde import KDELogLikelihood
 from vqflow.metrics.likelihood import Ceiling, LogLikelihood, bits_per_dim
 from vqflow.tables.statistics import spread_over_points
 
@@ -318,11 +319,19 @@ def test_kde_in_chunks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     points, x = rng.normal(size=(30, 3)), rng.normal(size=(20, 3))
     whole = log_density(x, points, 0.3), choose_bandwidth(points, np.geomspace(0.1, 2, 9), 3, 0)
-    monkeypatch.setattr("vqflow.metrics.kde._CHUNK_ELEMENTS", 70)
+    monkeypatch.setattr("vqflow.kernel_density._CHUNK_ELEMENTS", 70)
     assert log_density(x, points, 0.3) == pytest.approx(whole[0], rel=1e-14)
     assert choose_bandwidth(points, np.geomspace(0.1, 2, 9), 3, 0) == pytest.approx(
         whole[1], rel=1e-10
     )
+
+
+def test_means_over_several_bandwidths_are_those_of_each() -> None:
+    rng = np.random.default_rng(0)
+    points, x = rng.normal(size=(300, 3)), rng.normal(size=(20, 3))
+    widths = np.array([0.01, 0.2, 3.0])
+    expected = [log_density(x, points, width).mean() for width in widths]
+    assert mean_log_densities(x, points, widths) == pytest.approx(expected, rel=1e-12)
 
 
 def test_bandwidth_is_at_the_maximum_of_the_cross_validated_likelihood() -> None:
@@ -351,13 +360,13 @@ def test_kde_scores_both_samplers_on_the_asked_number() -> None:
     reference = metric.reference(data)
     rng = np.random.default_rng(4)
     near, far = (rng.normal(0, scale, (150, 3)).astype(np.float32) for scale in (1, 30))
-    plain, confined = metric.scores(trained(data, final=far, final_confined=near), reference)
+    plain, confined, width = metric.scores(trained(data, final=far, final_confined=near), reference)
     assert (plain.quantity, plain.n, plain.split) == ("kde_log_likelihood", 100, "train")
     assert confined.quantity == "kde_log_likelihood_confined"
-    assert set(units(metric).values()) == {"nats"}
-    width = float(reference["bandwidth"])
+    assert (width.quantity, width.n) == ("kde_log_likelihood_bandwidth", 400)
+    assert width.value == float(reference["bandwidth"])
     expected = log_density(
-        near[:100].astype(float), data.points["train"].astype(float), width
+        near[:100].astype(float), data.points["train"].astype(float), width.value
     ).mean()
     assert confined.value == pytest.approx(expected, rel=1e-12)
     assert -math.inf < plain.value < -100 < confined.value
@@ -395,7 +404,7 @@ def test_kde_refuses_what_it_cannot_score() -> None:
         list(metric.scores(trained(data, final=few, final_confined=few), reference))
     bad = np.zeros((100, 3), dtype=np.float32)
     bad[:2, 0] = np.inf
-    [score] = metric.scores(trained(data, final=bad), reference)
+    score, _ = metric.scores(trained(data, final=bad), reference)
     assert math.isnan(score.value)
     with pytest.raises(ValueError, match="'tiles'.*got images, allowed: vectors"):
         metric.reference(image_data())

@@ -4,6 +4,7 @@ from vqflow.figures.atlas import ChartAtlas
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.density_slice import DensitySlice
 from vqflow.figures.gap_closed import GapClosed
+from vqflow.figures.kde_bandwidth import KDEBandwidth
 from vqflow.figures.likelihood import Likelihood
 from vqflow.figures.metric_curves import MetricCurves
 from vqflow.figures.sample_grid import SampleGrid
@@ -16,6 +17,7 @@ __all__ = [
     "DensitySlice",
     "GapClosed",
     "Inputs",
+    "KDEBandwidth",
     "Likelihood",
     "MetricCurves",
     "RunFigure",

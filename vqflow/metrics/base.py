@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -122,6 +122,7 @@ class TrainedRun:
             embedding raises the dimension) and ``"epoch_<number>"`` (snapshots); uint8
             pixels for images, float32 for vectors.
         history: One row per epoch of training.
+        exact_log_density: The data set's own :meth:`vqflow.datasets.base.Dataset.log_density`.
         densities: The final model's log-densities, by support and split: filled by the
             first metric that needs them.
         features: Features of samples, by network, set of samples and number: likewise.
@@ -131,6 +132,7 @@ class TrainedRun:
     model: Model
     samples: dict[str, np.ndarray]
     history: pd.DataFrame
+    exact_log_density: Callable[[Array], Array | None]
     densities: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     features: dict[tuple[Any, str, int], Array] = field(default_factory=dict)
 

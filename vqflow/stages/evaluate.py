@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import ConfigError, build
+from vqflow.config.components import ConfigError, build, build_entry
 from vqflow.config.entries import Component, Device
 from vqflow.config.setting import Scoring
 from vqflow.config.values import canonical
-from vqflow.datasets.base import Array, Data
+from vqflow.datasets.base import Array, Data, Dataset
 from vqflow.files import atomic_path
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
@@ -115,6 +115,7 @@ def evaluate(
     machine.use()
     setting = scoring.setting
     data = Data.load(data_path)
+    exact_log_density = build_entry(setting.dataset, "datasets", Dataset).log_density
     references = _load_references(reference_path)
     built = build_metrics(scoring.metrics, machine.device)
     frames = [tables.rows([], {})]
@@ -136,6 +137,7 @@ def evaluate(
             model=model.to(machine.device),
             samples={**_load_arrays(paths["snapshots"]), **_load_arrays(paths["samples"])},
             history=pd.read_csv(paths["history"]),
+            exact_log_density=exact_log_density,
         )
         for metric in built:
             if metric.needs_charts and not isinstance(model, VQFlow):
