@@ -59,6 +59,14 @@ def curves(quantity: str) -> dict[tuple[str, str], dict[int, float]]:
     return found
 
 
+def at_last_epoch(quantity: str, dataset: str, variant: str) -> tuple[int, Published] | None:
+    """Gives the last epoch that is published and the number there."""
+    curve = curves(quantity).get((dataset, variant))
+    if not curve:
+        return None
+    return max(curve), _values()[quantity, dataset, variant, max(curve)]
+
+
 def datasets(quantity: str) -> list[str]:
     """Gives the data sets that a quantity is published of, in the paper's order."""
     return list(dict.fromkeys(key[1] for key in _values() if key[0] == quantity))
