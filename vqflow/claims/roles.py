@@ -88,12 +88,24 @@ class Roles:
             if {self.family(dataset, name) for name in pair} == {family}
         ]
 
-    def rivals(self, dataset: str) -> list[str]:
-        """Gives the variants that are neither on a VQ atlas nor the baseline of one that is."""
+    def contests(self, dataset: str) -> list[Pair]:
+        """Gives each VQ variant with each of its rivals.
+
+        Rivals are the variants that are neither on a VQ atlas nor the baseline of one that is. A
+        flow on k-means charts that is the twin of a VQ variant is the rival of that one alone.
+        """
         here = self.variants(dataset)
         ours = [name for name in here if self.atlas(dataset, name) == VQ]
         bases = {self._baselines.get(name) for name in ours}
-        return [name for name in here if name not in ours and name not in bases]
+        rivals = [name for name in here if name not in ours and name not in bases]
+        twins = list(self.twins(dataset))
+        paired = {other for _, other in twins}
+        return [
+            (vq, rival)
+            for vq in ours
+            for rival in rivals
+            if rival not in paired or (vq, rival) in twins
+        ]
 
     def twins(self, dataset: str) -> Iterator[Pair]:
         """Gives the VQ and k-means variants that are alike but for how charts are placed."""

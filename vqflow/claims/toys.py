@@ -53,12 +53,11 @@ def _gains(scores: Scores, roles: Roles, quantity: str, metric: str) -> Iterator
         pairs = roles.paper_pairs(dataset, family)
         if not pairs:
             yield Statement(dataset, f"vq-{family}", family, metric, published=paper)
+        alike = [pair for pair in pairs if roles.charts(dataset, pair[0]) == _PAPER_CHARTS]
         for pair in pairs:
-            cells = [scores.cell(dataset, name, metric) for name in pair]
-            as_published = roles.charts(dataset, pair[0]) == _PAPER_CHARTS
-            yield gain(
-                scores, "higher", cells[0], cells[1], published=paper if as_published else None
-            )
+            ours, theirs = (scores.cell(dataset, name, metric) for name in pair)
+            known = paper if alike == [pair] else None
+            yield gain(scores, "higher", ours, theirs, published=known)
 
 
 def ablation(scores: Scores, roles: Roles) -> Claim:
@@ -93,18 +92,13 @@ def ablation(scores: Scores, roles: Roles) -> Claim:
 
 
 def _saturation(scores: Scores, roles: Roles, dataset: str, metric: str) -> Iterator[Statement]:
-    done: set[str] = set()
     for name in roles.variants(dataset):
-        family = roles.family(dataset, name)
-        if name in done or family is None or roles.atlas(dataset, name) != VQ:
+        if roles.charts(dataset, name) != _ENOUGH_CHARTS or roles.family(dataset, name) is None:
             continue
-        sweep = roles.sweep(dataset, name)
-        done |= set(sweep.values())
-        if _ENOUGH_CHARTS not in sweep or min(sweep) == _ENOUGH_CHARTS:
-            continue
-        enough, fewest = sweep[_ENOUGH_CHARTS], sweep[min(sweep)]
-        for charts in (charts for charts in sweep if charts > _ENOUGH_CHARTS):
-            names = (sweep[charts], enough, fewest)
+        sweep = roles.sweep(dataset, name) if roles.atlas(dataset, name) == VQ else {}
+        fewest = sweep.get(min(sweep, default=0), name)
+        for charts in (charts for charts in sweep if charts > _ENOUGH_CHARTS > min(sweep)):
+            names = (sweep[charts], name, fewest)
             more, middle, least = (_cell(scores, dataset, n, metric) for n in names)
             statement = Statement(
                 dataset,
