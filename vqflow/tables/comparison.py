@@ -46,9 +46,9 @@ def compare(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     * ``equal`` where both have the same seeds and the same values, to the last digit;
     * ``close`` where the difference of the two means is within the tolerance: the half width of
       the 99.9 % interval that the spreads over the seeds of both allow it (Welch, Biometrika,
-      1947), and at least 1e-6 (of the mean, where that is above 1). Quantities without any
-      spread, such as the ceiling, must therefore be equal to 1e-6. Where one of the two has one
-      seed, the other's spread stands for both; where both have one, there is none;
+      1947), and at least 1e-6 (of the mean, where that is above 1). Quantities that have no
+      spread in either, such as the ceiling, must therefore be equal to 1e-6. Where one of the two
+      has one seed, the other's spread stands for both; where both have one, there is none;
     * ``missing`` where only one of the two has it;
     * else, or where not equally many values are finite, it ``differs``.
 

@@ -13,7 +13,7 @@ _NEEDED = (*_TEXTS, *_INTEGERS, "value")
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
-    """Reads ``tables/metrics.csv`` by the names of its columns, to the last digit.
+    """Reads ``tables/metrics.csv`` by the names of its columns, values to the last digit.
 
     Args:
         path: The table.
@@ -32,7 +32,6 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         converters={"value": lambda text: float(text or "nan")},
         keep_default_na=False,
         na_values={name: [""] for name in _INTEGERS},
-        float_precision="round_trip",
     )
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
