@@ -46,6 +46,7 @@ def verify(
         f"{table.parent} against {reference.parents[1]}",
         "  cells: " + ", ".join(f"{count} {name}" for name, count in counts.items()),
         *_missing(cells),
+        *_beyond(cells),
         *_settings(config, reference_config),
         f"  each cell: {table}",
     ]
@@ -55,6 +56,18 @@ def verify(
 def _missing(cells: pd.DataFrame) -> list[str]:
     notes = cells.loc[cells["status"] == MISSING, "note"].value_counts()
     return [f"  {count} {note}" for note, count in notes.items()]
+
+
+def _beyond(cells: pd.DataFrame) -> list[str]:
+    """Says how many means lie far apart for chance, which single cells of few seeds do not show."""
+    judged = cells["p_value"].dropna()
+    if judged.empty:
+        return []
+    count = int((judged < 0.05).sum())
+    return [
+        f"  {count} of {len(judged)} that are not equal, {count / len(judged):.0%}, lie outside of "
+        "their 95 % interval; by chance about 5 %"
+    ]
 
 
 def _settings(config: Path, reference: Path | None) -> list[str]:

@@ -27,6 +27,7 @@ COLUMNS = (
     "reference_value",
     "difference",
     "tolerance",
+    "p_value",
     "note",
 )
 _CELL = ["dataset", "variant", "metric", "split", "epoch"]
@@ -87,41 +88,38 @@ def setting_differences(ours: Mapping[str, Any], reference: Mapping[str, Any]) -
     return lines
 
 
-def tolerance(ours: np.ndarray, reference: np.ndarray) -> float:
-    """Gives how far apart two means may lie; see :func:`compare`.
+def tolerance(ours: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Gives how far apart two means may lie, and how likely chance puts them as far; see above.
 
     Args:
         ours: Finite values, one for each seed.
         reference: Those of the reference.
+
+    Returns:
+        The tolerance, and the p-value of Welch's test; NaN without any spread.
     """
+    from scipy.special import stdtr, stdtrit  # slow to import
+
     exact = _EXACT * max(1.0, abs(float(reference.mean())))
-    return max(exact, _half_width(ours, reference))
+    error, freedom = _standard_error(ours, reference)
+    if error == 0:
+        return exact, math.nan
+    half = float(stdtrit(freedom, 0.5 + _CONFIDENCE / 2)) * error
+    distance = abs(float(ours.mean() - reference.mean()))
+    return max(exact, half), 2 * float(stdtr(freedom, -distance / error))
 
 
-def _half_width(ours: np.ndarray, reference: np.ndarray) -> float:
-    from scipy.special import stdtrit  # slow to import
-
+def _standard_error(ours: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Gives the standard error of the difference of two means, and its degrees of freedom."""
     counts = [len(ours), len(reference)]
-    if max(counts) < 2:
-        return 0.0
-    variances = [
-        float(part.var(ddof=1)) if len(part) > 1 else math.nan for part in (ours, reference)
-    ]
-    known = [variance for variance in variances if not math.isnan(variance)]
-    parts = [
-        (known[0] if math.isnan(variance) else variance) / count
-        for variance, count in zip(variances, counts, strict=True)
-    ]
-    total = sum(parts)
-    if total == 0:
-        return 0.0
-    if len(known) == 1:
-        freedom = float(max(counts) - 1)
-    else:
-        freedom = total**2 / sum(
-            part**2 / (count - 1) for part, count in zip(parts, counts, strict=True)
-        )
-    return float(stdtrit(freedom, 0.5 + _CONFIDENCE / 2)) * math.sqrt(total)
+    known = [float(part.var(ddof=1)) for part in (ours, reference) if len(part) > 1]
+    if not any(known):
+        return 0.0, 0.0
+    if len(known) == 1:  # one of the two has one seed
+        return math.sqrt(known[0] * sum(1 / count for count in counts)), max(counts) - 1.0
+    parts = [variance / count for variance, count in zip(known, counts, strict=True)]
+    scale = sum(part**2 / (count - 1) for part, count in zip(parts, counts, strict=True))
+    return math.sqrt(sum(parts)), sum(parts) ** 2 / scale
 
 
 def _cells(scores: pd.DataFrame) -> dict[tuple[Any, ...], Values]:
@@ -146,6 +144,7 @@ def _verdict(ours: Values | None, reference: Values | None) -> dict[str, Any]:
         "reference_value": means[1],
         "difference": means[0] - means[1],
         "tolerance": math.nan,
+        "p_value": math.nan,
         "note": "",
     }
     if ours is None or reference is None:
@@ -157,10 +156,10 @@ def _verdict(ours: Values | None, reference: Values | None) -> dict[str, Any]:
     if lost[0] != lost[1] or not len(finite[0]) or not len(finite[1]):
         note = f"{lost[0]} not finite, in the reference {lost[1]}"
         return {**row, "status": DIFFERS, "note": note}
-    allowed = tolerance(*finite)
+    allowed, p_value = tolerance(*finite)
     status = CLOSE if abs(row["difference"]) <= allowed else DIFFERS
     note = "one seed each has no spread" if max(map(len, finite)) == 1 else ""
-    return {**row, "status": status, "tolerance": allowed, "note": note}
+    return {**row, "status": status, "tolerance": allowed, "p_value": p_value, "note": note}
 
 
 def _same(ours: Values, reference: Values) -> bool:
