@@ -16,7 +16,7 @@ from vqflow.stages.evaluate import build_metric
 
 LAYERS = [
     {"__init__", "seeding", "files", "provenance", "per_chart", "source", "kernel_density"},
-    {"memo", "reading"},
+    {"memo", "reading", "published"},
     {"identity"},
     {"config"},
     {"datasets"},
@@ -29,7 +29,7 @@ LAYERS = [
     {"library"},
     {"metrics"},
     {"tables"},
-    {"figures"},
+    {"claims", "figures"},
     {"stages"},
     {"show"},
 ]

@@ -8,7 +8,7 @@ import pytest
 from drawings import band, draw_curves, fid_table, fid_value, line, runs_of, texts
 
 from vqflow.figures import metric_curves, style
-from vqflow.figures.published import FRECHET_DISTANCE
+from vqflow.published import curves
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -30,7 +30,7 @@ def test_the_published_curves_lie_beside_ours_as_far_as_ours_go() -> None:
     thin = [curve for curve in panel.lines if curve.get_linewidth() < 1]
     paper = {
         variant: {epoch: value for epoch, value in curve.items() if epoch <= last}
-        for (_, variant), curve in FRECHET_DISTANCE.items()
+        for (_, variant), curve in curves("frechet_distance").items()
     }
     drawn = {
         tuple(zip(curve.get_xdata(), curve.get_ydata(), strict=True)): curve.get_color()

@@ -85,7 +85,8 @@ def test_it_says_what_it_needs_and_holds_its_types(wheel: Path) -> None:
         metadata = next(name for name in names if name.endswith("METADATA"))
         facts = email.message_from_bytes(archive.read(metadata))
     weights = "vqflow/metrics/weights/mnist-classifier.npz"
-    assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights} <= set(names)
+    published = "vqflow/published/values.csv"
+    assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights, published} <= set(names)
     assert facts["Name"] == "vq-flows"
     needed: dict[str, set[str]] = {}
     for line in facts.get_all("Requires-Dist", []):

@@ -88,6 +88,9 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     assert table["value"].notna().all()
     for name in ("runtime.csv", "summary.csv", "summary.md", "summary.tex"):
         assert (results / "tables" / name).stat().st_size > 0
+    claims = pd.read_csv(results / "claims.csv")
+    assert set(claims["claim"]) >= {f"paper-{number}" for number in range(1, 6)}
+    assert (results / "claims.md").read_text().startswith("# Claims, run tiny\n")
     figures = {"toy_gallery-realnvp", "atlas-kmeans-realnvp", "likelihood", "training_curves"}
     figures |= {"density_slice-helix-realnvp"}
     assert {path.stem for path in (results / "figures").iterdir()} == figures
@@ -254,7 +257,7 @@ def test_a_changed_figure_is_drawn_again_alone(project: Path) -> None:
     config["figures"]["density_slice"]["points"] = 500
     (project / "redrawn.yaml").write_text(yaml.safe_dump(config))
     jobs = planned(project, "--configfile", "redrawn.yaml")
-    assert jobs == {"all": 1, "make_tables": 1, "plot": 1}
+    assert jobs == {"all": 1, "make_tables": 1, "make_claims": 1, "plot": 1}
 
 
 def test_without_weights_a_distance_and_its_figure_are_not_planned(
@@ -320,6 +323,27 @@ def test_a_failed_job_is_made_good_by_running_again(project: Path) -> None:
     np.save(project / "data" / "mine.npy", np.random.default_rng(0).normal(size=(300, 2)))
     run(project, "--configfile", "failed.yaml")
     assert set(pd.read_csv(results / "tables" / "metrics.csv")["dataset"]) == {"mine"}
+
+
+def test_verify_compares_a_finished_run_with_its_reference(project: Path) -> None:
+    arguments = ["verify", "--configfile", "tiny.yaml"]
+    output = run(project, *arguments, fails=True)
+    assert "nothing to verify 'tiny' against: no " in output
+    results, reference = project / "results" / "tiny", project / "results/reference/tiny"
+    shutil.copytree(results / "tables", reference / "tables")
+    shutil.copy(results / "config.yaml", reference)
+    assert planned(project, *arguments) == {"verify": 1}
+    output = run(project, *arguments)
+    assert re.search(r"cells: \d+ equal, 0 close, 0 differs, 0 missing", output)
+    assert "settings: the same" in output
+    table = pd.read_csv(reference / "tables" / "metrics.csv")
+    table.loc[0, "value"] += 1
+    table.to_csv(reference / "tables" / "metrics.csv", index=False)
+    output = run(project, *arguments, fails=True)
+    assert (
+        len(re.findall(r"^verify: 1 of \d+ cells differ, the first is helix/", output, re.M)) == 1
+    )
+    assert (pd.read_csv(results / "verify.csv")["status"] == "differs").sum() == 1
 
 
 def test_the_report_is_made(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""Printing a run's summary and the paths of its tables and figures."""
+"""Printing a run's summary and the paths of its tables, figures and claims."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def show(run: Path) -> str:
     summary = (run / "tables" / "summary.md").read_text(encoding="utf-8")
     tables = sorted(str(path) for path in (run / "tables").iterdir())
     figures = sorted(str(path) for path in (run / "figures").glob("*.png"))
+    claims = sorted(str(path) for path in run.glob("claims.*"))
     lines = [summary, "Tables:", *tables, "", "Figures (each also as PDF):", *figures]
+    lines += ["", "Claims of the paper and of this project, decided:", *claims]
     return "\n".join(lines)
 
 

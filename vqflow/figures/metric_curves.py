@@ -20,8 +20,8 @@ from vqflow.figures.panels import (
     numbers,
     panel_grid,
 )
-from vqflow.figures.published import FRECHET_DISTANCE
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
+from vqflow.published import curves
 
 _THIN = 0.7
 
@@ -59,7 +59,7 @@ their height).
 def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str, published: bool = True) -> Figure:
     """Draws a metric over the epochs: mean over seeds, band of one standard deviation.
 
-    The paper's curves can be drawn thinly beside ours (:mod:`vqflow.figures.published`).
+    The paper's curves can be drawn thinly beside ours (:mod:`vqflow.published`).
     A data set has a panel, or where its variants differ in their embeddings one for each, of
     one scale.
 
@@ -150,9 +150,10 @@ def _draw_published(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) 
     """Draws the paper's curves of the variants, as far as ours go; gives how many."""
     rows = rows[rows["value"].notna()]
     last = rows["epoch"].max()
+    published = curves("frechet_distance")
     drawn = 0
     for dataset, variant in dict.fromkeys(zip(rows["dataset"], rows["variant"], strict=True)):
-        curve = FRECHET_DISTANCE.get((dataset, variant), {})
+        curve = published.get((dataset, variant), {})
         points = {epoch: value for epoch, value in curve.items() if epoch <= last}
         if len(points) > 1:
             style = styles[variant]

@@ -38,6 +38,39 @@ rule make_tables:
         "../scripts/make_tables.py"
 
 
+rule make_claims:
+    """Decides the paper's claims and ours."""
+    input:
+        metrics=rules.make_tables.output.metrics,
+        config=rules.make_tables.output.config,
+    output:
+        page=report(
+            f"{RUN}/claims.md",
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
+        table=report(
+            f"{RUN}/claims.csv",
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
+    log:
+        f"{LOGS}/claims.log",
+    benchmark:
+        f"{BENCHMARKS}/claims.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        stage=claims_params,
+    message:
+        "Deciding the claims by {CONFIG.run}"
+    script:
+        "../scripts/make_claims.py"
+
+
 rule plot:
     """Draws one figure; which there are and what they read: vqflow/config/figures.py."""
     input:
