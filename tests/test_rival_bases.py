@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import make_flow, ring, standardised
-from small import setting, train
+from small import metric, score, setting, train
 from torch import Tensor
 
 from vqflow.atlases import SingleChart
@@ -286,3 +286,13 @@ def test_models_of_the_catalogue_train_and_load_alike(tmp_path: Path, variant: s
     else:
         assert model.base.normalisation_error == 0
         assert not torch.equal(model.base.means, untrained[0].means)
+
+
+def test_the_metric_gives_the_error_of_the_constant(tmp_path: Path) -> None:
+    entry = metric("normalisation_error")
+    for variant, exact in (("resampled-realnvp", False), ("gmm-maf", True), ("maf", True)):
+        folder = tmp_path / variant
+        outputs = train(folder, variant)
+        table = pd.read_csv(score(folder, variant, {0: outputs}, entry))
+        assert (table["value"].item() == 0) == exact
+        assert 0 <= table["value"].item() < 0.01
