@@ -43,7 +43,7 @@ class Resampled(Base):
         truncation: T, the most draws for one sample.
 
     Raises:
-        ValueError: If a width or the truncation is below 1.
+        ValueError: If a width is below 1, or the truncation below 2.
 
     Attributes:
         mean_acceptance: Z, as it is known.
@@ -63,8 +63,8 @@ class Resampled(Base):
         super().__init__()
         if any(width < 1 for width in hidden_features):
             raise ValueError(f"hidden_features is {list(hidden_features)}; allowed: 1 or more each")
-        if truncation < 1:
-            raise ValueError(f"truncation is {truncation}; allowed: 1 or more")
+        if truncation < 2:
+            raise ValueError(f"truncation is {truncation}; allowed: 2 or more")
         self.features = features
         self.truncation = truncation
         layers: list[nn.Module] = []
@@ -100,26 +100,28 @@ class Resampled(Base):
     @torch.no_grad()
     def sample(self, charts: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draws w (P, d), each the first proposal that is kept, or the T-th."""
-        like = self.mean_acceptance
-        options = {"generator": generator, "dtype": like.dtype, "device": like.device}
-        w = torch.randn(len(charts), self.features, **options)
-        rejected = torch.arange(len(charts), device=like.device)
+        w = self._propose(len(charts), generator)
+        rejected = torch.arange(len(charts), device=w.device)
         for _ in range(self.truncation - 1):
             kept = self._log_acceptance(w[rejected]).exp()
-            rejected = rejected[torch.rand(len(rejected), **options) >= kept]
+            chance = torch.empty_like(kept).uniform_(generator=generator)
+            rejected = rejected[chance >= kept]
             if len(rejected) == 0:
                 break
-            w[rejected] = torch.randn(len(rejected), self.features, **options)
+            w[rejected] = self._propose(len(rejected), generator)
         return w
+
+    def _propose(self, n: int, generator: torch.Generator | None) -> Tensor:
+        """Draws w (n, d) from π."""
+        shape, like = (n, self.features), self.mean_acceptance
+        return torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
 
     @torch.no_grad()
     def normalise(self, draws: int, generator: torch.Generator) -> None:
         """Estimates Z and its standard error from so many draws of π."""
-        like = self.mean_acceptance
         total = squares = 0.0
         for start in range(0, draws, _CHUNK):
-            shape = (min(_CHUNK, draws - start), self.features)
-            w = torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device)
+            w = self._propose(min(_CHUNK, draws - start), generator)
             acceptance = self._log_acceptance(w).exp().double()
             total += float(acceptance.sum())
             squares += float(acceptance.square().sum())
