@@ -23,7 +23,7 @@ from vqflow.stages.samples import sample_flow
 SHORT = {"epochs": 4, "snapshot_interval": 2, "snapshot_samples": 60}
 FEW = {"charts": [4, 6], "min_charts": [1, 2], "epsilon": [0.1]}
 SMALL = {
-    "training": {"toy": SHORT, "frames": SHORT},
+    "training": {"toy": SHORT, "toy-long": SHORT, "frames": SHORT},
     "sampling": {"default": {"samples": 60, "confinement_samples": 20}},
     "atlases": {
         "kmeans32": {"charts": 8},

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 import zuko
-from conftest import CATALOGUE, disturb, make_flow
+from conftest import BY_CODE, disturb, make_flow
 from zuko.flows.coupling import GeneralCouplingTransform
 from zuko.lazy import Flow, UnconditionalDistribution, UnconditionalTransform
 
@@ -33,7 +33,7 @@ def mixed(features: int, context: int) -> Flow:
 
 
 FLOWS = {
-    **{name: None for name in sorted(CATALOGUE["flows"])},
+    **{name: None for name in BY_CODE},
     "mixed": mixed,
     "random masks": lambda d, c: zuko.flows.NICE(d, c, transforms=4, randmask=True),
     "random orders": lambda d, c: zuko.flows.MAF(d, c, randperm=True),

@@ -68,6 +68,23 @@ class Base(nn.Module, ABC):
         """
         return None
 
+    def normalise(self, draws: int, generator: torch.Generator) -> None:
+        """Estimates what normalises the density at the weights as they are, if it is not known.
+
+        Nothing by default. Called before each validation, and with many more draws once the
+        training is over.
+
+        Args:
+            draws: Number of draws.
+            generator: Source of random numbers, on the device of the parameters.
+        """
+        return
+
+    @property
+    def normalisation_error(self) -> float:
+        """Standard error of the logarithm of the density's constant, in nats; 0: it is exact."""
+        return 0.0
+
     @property
     def fitted_numbers(self) -> int:
         """How many numbers are fitted to the data, trained or not."""

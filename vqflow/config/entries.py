@@ -222,6 +222,11 @@ class FlowVariant(Entry):
         None, description="What the flow's noise is distributed as; null: the flow's own base."
     )
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
+    differs: list[Literal["flow", "training", "embedding", "base"]] = Field(
+        default_factory=list,
+        description="In what it is meant to differ from its baseline, beside the atlas: of rivals "
+        "and controls.",
+    )
 
 
 class DensityVariant(Entry):

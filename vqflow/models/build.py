@@ -60,7 +60,7 @@ def build_preprocessing(name: str, entry: Sequence[Part], spec: DataSpec) -> Pre
 
 
 def build_model(setting: ModelSetting, atlas: Atlas, seed: int) -> VQFlow:
-    """Builds a model on a fitted atlas; its initial weights depend on seed and flow alone.
+    """Builds a model on a fitted atlas; its initial weights depend on seed, flow and base alone.
 
     Args:
         setting: What it is built from.
@@ -92,7 +92,9 @@ def build_model(setting: ModelSetting, atlas: Atlas, seed: int) -> VQFlow:
     base = None
     if setting.base is not None:
         sizes = {"features": embedding.latent_features, "charts": atlas.charts}
-        base = build_entry(setting.base, "bases", Base, **sizes)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed("weights", "bases", setting.base.name, seed))
+            base = build_entry(setting.base, "bases", Base, **sizes)
     return VQFlow(preprocessing, atlas, embedding, flow, base).eval()
 
 

@@ -22,6 +22,7 @@ _CHUNK = 8192
 _PROJECTED = 8192
 _VALIDATION_BATCH = 1024
 _ROUND_TRIP = 0.01
+_DRAWS = 2**14
 
 
 class FlowTask:
@@ -113,6 +114,9 @@ class FlowTask:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Gives minus the mean of log p over the covering charts, in nats."""
+        if self.model.base is not None:  # the same draws each time, so that epochs compare
+            generator = torch.Generator(self.model.device).manual_seed(0)
+            self.model.base.normalise(_DRAWS, generator)
         y, ladj = self._validation
         pairs = self._validation_pairs
         total = ladj.double().sum()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
 from vqflow.config.components import build_entry
 from vqflow.config.entries import Device
@@ -29,6 +30,8 @@ from vqflow.stages.machine import Machine
 from vqflow.training.loop import fit
 
 log = logging.getLogger(__name__)
+
+_DRAWS = 10**6
 
 
 def train_flow(
@@ -97,6 +100,9 @@ def _train(
         name=f"{setting.flow.name} on {setting.atlas.name}, {name}, seed {seed}",
         compiled=training.compile,
     )
+    if model.base is not None:
+        generator = torch.Generator(model.device).manual_seed(derive_seed("normalise", seed))
+        model.base.normalise(_DRAWS, generator)
     save_model(paths["model"], model.eval().cpu(), setting)
     with atomic_path(paths["snapshots"]) as temporary:
         kept = _read_snapshots(snapshots, len(outcome.history))
