@@ -68,7 +68,7 @@ class IndexedFlow(nn.Module):
         """Gives log p(x, u) - log q(u|x) (N,), in nats, with u drawn from q by the noise.
 
         The mean over draws of its exponential is p(x), and its own mean the evidence's lower
-        bound (equation 12 of the paper).
+        bound.
 
         Args:
             x: Points (N, D).
