@@ -22,16 +22,17 @@ _ROWS = 2**17
 class ContinuouslyIndexedFlow(TrainedDensity):
     """A flow whose layers depend on random indices u (Cornish et al., ICML 2020).
 
-    :class:`vqflow.flows.IndexedFlow` says what it is. Trained by the evidence's lower bound with
-    one draw of u a point and step; ``log_prob`` is the importance-weighted bound
-    log (1/S) Σ_s p(x, u_s) / q(u_s|x), u_s from q(u|x) (Burda et al. 2016): in the mean over
-    draws at most log p(x), and nearer to it with more of them.
+    :class:`vqflow.flows.IndexedFlow` says what it is. Trained by the evidence's lower bound;
+    ``log_prob`` is the importance-weighted bound log (1/S) Σ_s p(x, u_s) / q(u_s|x), u_s from
+    q(u|x) (Burda et al. 2016): in the mean over draws at most log p(x), and nearer to it with
+    more of them.
 
     Args:
         features: D.
         flow: The flow whose layers are indexed: a class of zuko's and its arguments, as an entry
             of ``flows``.
         training: Budget and optimiser.
+        draws: Draws of the indices for each point of a training batch.
         index_features: d_u, the dimension of each layer's index.
         hidden_features: Widths of the networks that the indices need.
         samples: S, draws of the indices for each point that is scored.
@@ -50,6 +51,7 @@ class ContinuouslyIndexedFlow(TrainedDensity):
         features: int,
         flow: Mapping[str, Any],
         training: Mapping[str, Any],
+        draws: int = 1,
         index_features: int = 1,
         hidden_features: Sequence[int] = (24, 24),
         samples: int = 100,
@@ -62,7 +64,7 @@ class ContinuouslyIndexedFlow(TrainedDensity):
         self.index_features = index_features
         self.hidden_features = list(hidden_features)
         self.samples = samples
-        super().__init__(features, training)
+        super().__init__(features, training, draws)
 
     def build(self, seed: int) -> nn.Module:
         """Builds the flow and the networks of its indices."""

@@ -29,6 +29,7 @@ class FlowMatching(TrainedDensity):
     Args:
         features: D.
         training: Budget and optimiser.
+        draws: Draws of t and z for each point of a training batch.
         hidden_features: Widths of the network.
         frequencies: Number of k's, from 1.
         activation: Name of a ``torch.nn`` class; smooth ones are integrated in fewer steps.
@@ -48,6 +49,7 @@ class FlowMatching(TrainedDensity):
         self,
         features: int,
         training: Mapping[str, Any],
+        draws: int = 1,
         hidden_features: Sequence[int] = (96, 96, 96),
         frequencies: int = 4,
         activation: str = "SiLU",
@@ -72,7 +74,7 @@ class FlowMatching(TrainedDensity):
             "atol": atol,
             "rtol": rtol,
         }
-        super().__init__(features, training)
+        super().__init__(features, training, draws)
 
     def build(self, seed: int) -> nn.Module:
         """Builds the continuous flow."""

@@ -16,7 +16,7 @@ from vqflow.models.density import Density, Points, State
 from vqflow.seeding import derive_seed
 from vqflow.training.loop import Checkpoint, fit
 
-_DRAWS = 4
+_VALIDATION_DRAWS = 4
 _SEED = "seed"
 
 
@@ -31,6 +31,7 @@ class TrainedDensity(Density):
     Args:
         features: D.
         training: Budget and optimiser, see :class:`vqflow.config.entries.Budget`.
+        draws: Draws of noise for each point of a training batch.
 
     Attributes:
         network: The network, in evaluation mode but while it is trained.
@@ -42,8 +43,10 @@ class TrainedDensity(Density):
     dtype: torch.dtype = torch.float32
     """What the trained network is evaluated in; it is trained in single precision."""
 
-    def __init__(self, features: int, training: Mapping[str, Any]) -> None:
+    def __init__(self, features: int, training: Mapping[str, Any], draws: int) -> None:
         super().__init__(features)
+        check_counts(draws=draws)
+        self.draws = draws
         self.training = Budget.model_validate(training)
         self._build(0)
 
@@ -111,7 +114,7 @@ class _Task:
         self._density = density
         self._train, self._validation = train, validation
         generator = torch.Generator().manual_seed(seed)
-        self._noise = [density.noise(len(validation), generator) for _ in range(_DRAWS)]
+        self._noise = [density.noise(len(validation), generator) for _ in range(_VALIDATION_DRAWS)]
 
     @property
     def points(self) -> int:
@@ -120,7 +123,8 @@ class _Task:
     def batches(
         self, order: Tensor, batch_size: int, noise: torch.Generator, static: bool
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        for rows in order.split(batch_size):
+        for points in order.split(batch_size):
+            rows = points.repeat_interleave(self._density.draws)
             yield self._train[rows], self._density.noise(len(rows), noise)
 
     def loss(self, *batch: Tensor) -> Tensor:
