@@ -16,6 +16,7 @@ import torch
 from conftest import disturb, ring
 from small import setting, train
 
+from vqflow.config.components import ConfigError
 from vqflow.models import ContinuouslyIndexedFlow, Density, FlowMatching
 from vqflow.models import trained as module_of_training
 from vqflow.models.density_store import build_density
@@ -184,6 +185,20 @@ def test_on_a_gaussian_the_log_likelihood_is_near_minus_the_entropy() -> None:
 # What they share
 
 
+@pytest.mark.parametrize(
+    ("training", "message"),
+    [
+        ({"epochs": 0}, "models.cfm.training.epochs: "),
+        ({"threads": 2}, "models.cfm.training.threads: no such key here"),
+        ({"objective": "covering"}, "models.cfm.training.objective: no such key here"),
+    ],
+)
+def test_the_configuration_knows_the_keys_of_a_training(training: Any, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        setting("cfm", models={"cfm": {"training": training}})
+    assert str(caught.value).startswith(message)
+
+
 def fitted(make: Callable[..., Any], seed: int = 0, **given: Any) -> Any:
     density = make(**given)
     points = ring(2).points
@@ -271,7 +286,8 @@ def test_a_training_that_diverges_is_a_result(tmp_path: Path, variant: str) -> N
         (partial(cif, samples=1.5), "samples is 1.5; needed: a whole number from 1"),
         (partial(cif, flow="RealNPV"), "flow.class: no 'RealNPV' in module 'zuko.flows'"),
         (partial(cif, flow="NCSF"), "flow is a NCSF; needed: layers one after the other, on a"),
-        (partial(cif, training={"epochs": 3}), "batch_size"),
+        (partial(cif, draws=0), "draws is 0; needed: a whole number from 1"),
+        (partial(ContinuouslyIndexedFlow, 2, "maf", TRAINING), "flow is 'maf'; needed: a class"),
     ],
 )
 def test_what_they_refuse(make: Callable[..., Any], message: str) -> None:

@@ -56,8 +56,8 @@ class ContinuouslyIndexedFlow(TrainedDensity):
         hidden_features: Sequence[int] = (24, 24),
         samples: int = 100,
     ) -> None:
-        if "class" not in flow:
-            raise ValueError(f"flow is {dict(flow)}; needed: a class and its arguments")
+        if not isinstance(flow, Mapping) or "class" not in flow:
+            raise ValueError(f"flow is {flow!r}; needed: a class and its arguments")
         check_counts(index_features=index_features, samples=samples)
         check_widths(hidden_features)
         self.flow = dict(flow)
