@@ -31,7 +31,12 @@ SMALL = {
         "kmeans-auto": {"choice": FEW},
         "vq-auto": {"choice": FEW, "training": {"epochs": 2}},
     },
-    "models": {"mixture-of-gaussians": {"components": [1, 3]}},
+    "models": {
+        "mixture-of-gaussians": {"components": [1, 3]},
+        "cif-realnvp": {"training": {"epochs": 2}},
+        "cif-maf": {"training": {"epochs": 2}},
+        "cfm": {"training": {"epochs": 2}},
+    },
 }
 ATLAS_FILES = {
     "atlas": "atlas.pt",

@@ -85,7 +85,7 @@ def _as_list(keys: Mapping[str, Any]) -> str:
     return f"[{', '.join(steps)}]"
 
 
-class Optimisation(Strict):
+class Budget(Strict):
     """The budget and the optimiser of one training."""
 
     epochs: int = Field(ge=1, description="Most epochs to train.")
@@ -96,6 +96,11 @@ class Optimisation(Strict):
     patience: int | None = Field(
         None, ge=1, description="Stop after so many epochs without a better validation."
     )
+
+
+class Optimisation(Budget):
+    """A training, and what its job may use."""
+
     threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
     device: WantedDevice = Field(
         "cpu",
@@ -207,8 +212,14 @@ class Sampling(Entry):
 class DensityEntry(Component):
     """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
 
+    training: Budget | None = Field(None, description="For models that are trained.")
     threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the jobs.")
     device: WantedDevice = Field("cpu", exclude=True, description="Whether the jobs ask for a GPU.")
+
+    def arguments(self) -> dict[str, Any]:
+        """Gives the class and its arguments, the training among them where there is one."""
+        given = super().arguments()
+        return given if self.training is None else {**given, "training": self.training}
 
 
 class FlowVariant(Entry):

@@ -8,12 +8,14 @@ from vqflow.flows.autoregressive import invert_autoregressive
 from vqflow.flows.build import build_flow
 from vqflow.flows.conditional import ConditionalFlow
 from vqflow.flows.gaussian import Gaussian, unchanged
+from vqflow.flows.indexed import IndexedFlow
 from vqflow.flows.multiscale import MultiScaleRealNVP
 from vqflow.flows.per_chart import PerChart
 
 __all__ = [
     "ConditionalFlow",
     "Gaussian",
+    "IndexedFlow",
     "MultiScaleRealNVP",
     "PerChart",
     "build_flow",

@@ -17,6 +17,7 @@ from vqflow.models.chart_mixture import Support
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 from vqflow.seeding import derive_seed
+from vqflow.training.loop import Outcome
 
 Points = NDArray[np.float64]
 State = Mapping[str, Any]
@@ -45,6 +46,12 @@ class Density(ABC):
     is in it; it is removed when the model is saved. A class that does not look at it starts
     afresh."""
 
+    lower_bound: bool = False
+    """Whether :meth:`log_prob` is a lower bound of log p, in the mean over its random numbers."""
+
+    outcome: Outcome | None = None
+    """How :meth:`fit` ended, of a class that trains by :func:`vqflow.training.loop.fit`."""
+
     def __init__(self, features: int) -> None:
         self.features = features
 
@@ -60,7 +67,10 @@ class Density(ABC):
 
     @abstractmethod
     def log_prob(self, y: Points) -> Points:
-        """Gives log p(y) (N,), in nats, of points y (N, D): of a density that integrates to 1."""
+        """Gives log p(y) (N,), in nats, of points y (N, D): of a density that integrates to 1.
+
+        Or a lower bound of it, where ``lower_bound`` says so.
+        """
 
     @abstractmethod
     def sample(self, n: int, seed: int) -> Points:
@@ -103,6 +113,11 @@ class DensityModel(nn.Module):
     def device(self) -> torch.device:
         """Where points are before and after the density, which itself sees numpy's."""
         return self.preprocessing.like.device
+
+    @property
+    def lower_bound(self) -> bool:
+        """Whether its log-densities are lower bounds."""
+        return self.density.lower_bound
 
     @property
     def fitted_numbers(self) -> int:

@@ -22,6 +22,7 @@ from vqflow.models.density_store import build_density, load_density, save_densit
 from vqflow.provenance import provenance
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.training.loop import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ def fit_model(
         setting: What the model is built from.
         data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
         trials: Per seed, the paths to write, those of :func:`vqflow.stages.flow.train_flow`:
-            ``model``, ``history`` and ``snapshots`` (both without rows) and ``provenance``; and
-            ``scratch``, the folder that the class may use while it fits; removed once all
-            trials succeeded.
+            ``model``, ``history`` (a row per epoch of a class that the training loop fits, else
+            none), ``snapshots`` (empty) and ``provenance``; and ``scratch``, the folder that
+            the class may use while it fits; removed once all trials succeeded.
         machine: Threads and device.
         code: Identity of the code that runs; the scratch of other code is removed first.
     """
@@ -73,16 +74,18 @@ def _fit(
     _check_saved(paths["model"], model, data)
     with atomic_path(paths["snapshots"]) as temporary:
         np.savez_compressed(temporary, allow_pickle=False)
+    outcome = model.density.outcome or Outcome()
     columns = ["epoch", "train_loss", "validation_loss"]
-    write_csv(pd.DataFrame(columns=columns), paths["history"])
+    history = pd.DataFrame(outcome.history, columns=None if outcome.history else columns)
+    write_csv(history, paths["history"])
     facts = provenance(
         stage="model",
         config=dump(setting),
         seed=seed,
         device=machine.device,
-        diverged=False,
-        epochs=0,
-        best_epoch=0,
+        diverged=outcome.status == "diverged",
+        epochs=len(outcome.history),
+        best_epoch=outcome.best_epoch,
         training_seconds=seconds,
     )
     write_json(paths["provenance"], facts)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vqflow.config.entries import Optimisation
+from vqflow.config.entries import Budget
 from vqflow.files import load_weights, save_weights
 from vqflow.seeding import derive_seed
 from vqflow.training.optimiser import Optimiser
@@ -107,7 +107,7 @@ class _State:
 
 def fit(
     task: Task,
-    settings: Optimisation,
+    settings: Budget,
     seed: int,
     batch_seed: int,
     checkpoint: Checkpoint | None = None,
@@ -137,7 +137,7 @@ def fit(
 
 def _fit(
     task: Task,
-    settings: Optimisation,
+    settings: Budget,
     seed: int,
     batch_seed: int,
     checkpoint: Checkpoint | None,
@@ -187,7 +187,7 @@ def _fit(
 
 def _start(
     task: Task,
-    settings: Optimisation,
+    settings: Budget,
     steps: int,
     seed: int,
     batch_seed: int,
@@ -204,7 +204,7 @@ def _start(
     )
 
 
-def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dict[str, Any]:
+def _epoch(task: Task, settings: Budget, state: _State, epoch: int) -> dict[str, Any]:
     module = task.module
     module.train()
     order = torch.randperm(task.points, generator=state.batches).to(state.noise.device)
@@ -227,7 +227,7 @@ def _epoch(task: Task, settings: Optimisation, state: _State, epoch: int) -> dic
     }
 
 
-def _finished(outcome: Outcome, settings: Optimisation) -> bool:
+def _finished(outcome: Outcome, settings: Budget) -> bool:
     epoch = len(outcome.history)
     if outcome.status == "diverged" or epoch >= settings.epochs:
         return True

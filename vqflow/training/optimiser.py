@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqflow.config.entries import Optimisation
+from vqflow.config.entries import Budget
 
 _SMALL = 2**18
 _CLIP_EPS = 1e-6
@@ -27,7 +27,7 @@ class Optimiser:
         steps: Number of steps of the whole training.
     """
 
-    def __init__(self, module: nn.Module, settings: Optimisation, steps: int) -> None:
+    def __init__(self, module: nn.Module, settings: Budget, steps: int) -> None:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._views: list[tuple[nn.Parameter, Tensor | None]] = []
         if sum(p.numel() for p in self._parameters) <= _SMALL:
@@ -104,7 +104,7 @@ def _flatten(
 
 
 def _schedule(
-    adam: torch.optim.Optimizer, settings: Optimisation, steps: int
+    adam: torch.optim.Optimizer, settings: Budget, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     schedulers = torch.optim.lr_scheduler
     if settings.schedule == "one_cycle":
