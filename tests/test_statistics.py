@@ -197,3 +197,17 @@ def test_spread_survives_the_file(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "m.csv", index=False)
     again = gather([tmp_path / "m.csv"], run_table({"maf": {0: 1.0}}))
     pd.testing.assert_frame_equal(again, frame, check_exact=True)
+
+
+def test_bounds_are_marked() -> None:
+    """A lower bound of a density is an upper one of what falls as it rises."""
+    density = Quantity("log_likelihood_all", "x", better="higher", of_density=True)
+    bits = Quantity("bits_per_dim", "y", better="lower", of_density=True)
+    scores = [(Score(quantity.name, 1.0, 7, "test"), quantity) for quantity in (density, bits)]
+    scores.append((Score("leak", 1.0, 7, "test"), LEAK))
+    frame = rows(scores, identity("maf", 0), lower_bound=True)
+    assert frame["bound"].tolist() == ["lower", "upper", ""]
+    summary = summarise(frame, run_table({"maf": {0: 1.0}}), {})
+    tables = headline_tables(summary, ["maf"], ["helix"])
+    assert [table.rows["maf"][0].text[:2] for table in tables] == ["1.", "≤ ", "≥ "]
+    assert rows(scores, identity("maf", 0))["bound"].tolist() == [""] * 3

@@ -122,8 +122,8 @@ def test_gather_has_the_order_of_the_runs_and_keeps_every_digit(tmp_path: Path) 
     assert forward["value"].tolist()[:5] == [5.0, 0.1, 2e-17, 1 / 3, 1.0]
     csv = forward.to_csv(index=False).splitlines()
     about = '"A, or B",higher,2,,10,0'
-    assert csv[1] == f"helix,maf,maf,single,identity,0,9,a,5.0,,,,,7,test,ok,{about}"
-    assert csv[6] == f"001,NA,maf,single,identity,0,,a,,,,,,7,test,not_finite,{about}"
+    assert csv[1] == f"helix,maf,maf,single,identity,0,9,a,5.0,,,,,,7,test,ok,{about}"
+    assert csv[6] == f"001,NA,maf,single,identity,0,,a,,,,,,,7,test,not_finite,{about}"
 
 
 def test_gather_of_nothing_has_the_columns() -> None:

@@ -39,6 +39,8 @@ class Quantity:
         decimals: Decimals in the tables for people.
         headline: Its place among the tables for people, lowest first, then by name; the
             library's own lie below 100. ``None``: in ``metrics.csv`` and ``summary.csv`` alone.
+        of_density: Whether it is as good as the model's log-density is high, so that it is only
+            bounded where that is (``lower_bound`` of :class:`vqflow.models.density.Density`).
     """
 
     name: str
@@ -47,6 +49,7 @@ class Quantity:
     better: Literal["higher", "lower"] | None = None
     decimals: int = 2
     headline: int | None = 100
+    of_density: bool = False
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\w[\w.-]*", self.name):

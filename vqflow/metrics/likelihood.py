@@ -93,6 +93,7 @@ class LogLikelihood(Metric):
                 "nats",
                 "higher",
                 headline=10 + 2 * get_args(Support).index(support),
+                of_density=True,
             )
             for support in self.supports
         ]
@@ -104,6 +105,7 @@ class LogLikelihood(Metric):
                     "nats",
                     "higher",
                     headline=11,
+                    of_density=True,
                 ),
                 Quantity(
                     "bits_per_dim",
@@ -112,6 +114,7 @@ class LogLikelihood(Metric):
                     "lower",
                     decimals=3,
                     headline=30,
+                    of_density=True,
                 ),
             ]
 
@@ -167,7 +170,9 @@ class Ceiling(Metric):
     name = "ceiling"
     quantities = (
         Quantity("ceiling", "mean exact log-density", "nats", headline=None),
-        Quantity("ceiling_gap", "gap to the ceiling", "nats", "lower", headline=None),
+        Quantity(
+            "ceiling_gap", "gap to the ceiling", "nats", "lower", headline=None, of_density=True
+        ),
     )
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:

@@ -21,7 +21,7 @@ from vqflow.datasets.base import Array, Data, Dataset
 from vqflow.files import atomic_path
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
-from vqflow.models.density import Model
+from vqflow.models.density import DensityModel, Model
 from vqflow.models.density_store import load_any
 from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
@@ -143,7 +143,8 @@ def evaluate(
             if metric.needs_charts and not isinstance(model, VQFlow):
                 continue
             scores = _score(metric, run, references.get(metric.name, {}))
-            frames.append(tables.rows(scores, identity))
+            bounded = isinstance(model, DensityModel) and model.lower_bound
+            frames.append(tables.rows(scores, identity, bounded))
             kept |= point_values(scores, seed)
             log.info("%s, %s, seed %d: %s", data.spec.name, setting.variant, seed, metric.name)
     filled = [frame for frame in frames if len(frame)] or frames[:1]

@@ -16,6 +16,7 @@ from vqflow.tables.statistics import preferred_split, sign_test
 _MISSING = "–"
 _WON = "✓"
 _FEW = "†"
+_BOUNDS = {"": "", "lower": "≥ ", "upper": "≤ "}
 _LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -28,6 +29,8 @@ _LATEX = {
     "†": r"$\dagger$",
     "⟨": r"$\langle$",
     "⟩": r"$\rangle$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
     "é": r"\'e",
 }
 
@@ -174,6 +177,7 @@ def _details(part: pd.DataFrame, grid: dict[str, list[Cell]]) -> str:
         f"{_FEW} a seed's worst 0.1 % of points hold a tenth or more of what its worse half lacks"
         if any(_FEW in cell.text for cell in cells)
         else "",
+        "≥, ≤: the model only bounds its density" if part["bound"].any() else "",
     ]
     return f"({'; '.join(fact for fact in facts if fact)})"
 
@@ -222,7 +226,7 @@ def _value_cell(row: dict[str, Any]) -> Cell:
     if not row["n_seeds"]:
         return Cell(" and ".join(text.partition(" ")[2] for text in lost))
     decimals = row["decimals"]
-    text = _number(row["mean"], decimals)
+    text = _BOUNDS[row["bound"]] + _number(row["mean"], decimals)
     if not math.isnan(row["ci95"]):
         text += f" ± {row['ci95']:.{decimals}f}"
     if row["few_points"] is True:

@@ -25,6 +25,7 @@ METRIC_COLUMNS = (
     "epoch",
     "metric",
     "value",
+    "bound",
     *SPREAD_COLUMNS,
     "unit",
     "n",
@@ -44,13 +45,19 @@ _NUMBERS = {**dict.fromkeys(_INTEGERS, "Int64"), **dict.fromkeys(_REALS, "float6
 _ROW = ["dataset", "variant", "seed", "metric", "split", "epoch"]
 
 
-def rows(scores: Iterable[tuple[Score, Quantity]], identity: Mapping[str, Any]) -> pd.DataFrame:
+def rows(
+    scores: Iterable[tuple[Score, Quantity]],
+    identity: Mapping[str, Any],
+    lower_bound: bool = False,
+) -> pd.DataFrame:
     """Gives the metrics table of one run.
 
     Args:
         scores: The run's scores, each with its quantity, named as the row is to be.
         identity: What is the same in every row: dataset, variant, flow, atlas, embedding,
             seed, parameters and atlas_parameters.
+        lower_bound: Whether the model gives a lower bound of its log-density, so that values of
+            quantities that follow from it are bounds too.
     """
     return _table(
         {
@@ -58,6 +65,7 @@ def rows(scores: Iterable[tuple[Score, Quantity]], identity: Mapping[str, Any]) 
             "epoch": score.epoch,
             "metric": quantity.name,
             "value": score.value,
+            "bound": _bound(quantity) if lower_bound else "",
             **spread_over_points(score.values, quantity.better),
             "unit": quantity.unit,
             "n": score.n,
@@ -70,6 +78,12 @@ def rows(scores: Iterable[tuple[Score, Quantity]], identity: Mapping[str, Any]) 
         }
         for score, quantity in scores
     )
+
+
+def _bound(quantity: Quantity) -> str:
+    if not quantity.of_density:
+        return ""
+    return "upper" if quantity.better == "lower" else "lower"
 
 
 def gather(paths: Iterable[str | Path], runs: pd.DataFrame) -> pd.DataFrame:

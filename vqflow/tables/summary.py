@@ -27,6 +27,7 @@ SUMMARY_COLUMNS = (
     "baseline",
     "parameters",
     "atlas_parameters",
+    "bound",
     "n_seeds",
     "n_diverged",
     "n_not_finite",
@@ -105,6 +106,7 @@ def summarise(
                     "variant": variant,
                     "baseline": baseline,
                     **{name: rows[name].max() for name in _SIZES},
+                    "bound": rows["bound"].iloc[0] if len(rows) else "",
                     "n_diverged": diverged[dataset, variant],
                     "n_not_finite": not_finite[variant],
                     **_spread(own),
@@ -115,7 +117,7 @@ def summarise(
     table = pd.DataFrame(summary, columns=list(SUMMARY_COLUMNS))
     whole = ["decimals", "headline", *_SIZES, *_COUNTS]
     types = {**dict.fromkeys(whole, "Int64"), "few_points": "boolean", "win": "boolean"}
-    texts = [*_CELL, *_ABOUT, "variant", "baseline"]
+    texts = [*_CELL, *_ABOUT, "variant", "baseline", "bound"]
     numbers = [name for name in SUMMARY_COLUMNS if name not in types and name not in texts]
     table = correct_for_many(table.astype({**types, **dict.fromkeys(numbers, "float64")}))
     return in_order(table, [*_CELL, "variant"], runs)
