@@ -68,7 +68,7 @@ CONFIG = {
     },
 }
 BOTH = ("moons", "points")
-TABLED = {"Writing the tables", "Plotting likelihood"}
+TABLED = {"Writing the tables", "Deciding the claims", "Plotting likelihood"}
 FIGURES = {"Plotting likelihood", "Plotting training_curves"}
 
 
@@ -161,7 +161,9 @@ def test_a_figure_repeats_itself_alone(project: Path) -> None:
 
 def test_tables_repeat_themselves_alone(project: Path) -> None:
     with edited(project / "vqflow/tables/layout.py", old='"–"', new='"-"'):
-        assert again(project) == {"Writing the tables"}
+        assert again(project) == {"Writing the tables", "Deciding the claims"}
+    with edited(project / "vqflow/claims/layout.py", old='"–"', new='"-"'):
+        assert again(project) == {"Deciding the claims"}
 
 
 def test_the_training_loop_repeats_what_trains_and_what_follows(project: Path) -> None:

@@ -303,6 +303,7 @@ def entries(kind: str) -> list[Any]:
         ("make_reference", {"metrics.base"}, {"training.optimiser", "models.store"}),
         ("plot", {"figures.base"}, {"figures.likelihood", "figures.toy_gallery"}),
         ("make_tables", {"tables.summary"}, {"models.vqflow", "figures.style"}),
+        ("make_claims", {"claims.toys", "published"}, {"models.vqflow", "tables.layout"}),
     ],
 )
 def test_stages_reach_what_they_run_and_nothing_else(

@@ -12,7 +12,6 @@ from vqflow.claims.roles import Roles
 from vqflow.claims.scores import Scores
 from vqflow.config.parsing import parse_config
 from vqflow.files import write_text
-from vqflow.stages.common import write_csv
 from vqflow.tables.reading import read_scores
 
 
@@ -28,5 +27,6 @@ def make_claims(metrics: Path, config: Path, table: Path, page: Path) -> None:
     chosen = parse_config(yaml.safe_load(config.read_text(encoding="utf-8")))
     scores, roles = Scores(read_scores(metrics), chosen.seeds), Roles(chosen)
     paper, own = paper_claims(scores, roles), own_claims(scores, roles)
-    write_csv(claims_table([*paper, *own]), table)
+    statements = claims_table([*paper, *own])
+    write_text(table, statements.to_csv(index=False, lineterminator="\n"))
     write_text(page, claims_page(chosen.run, chosen.seeds, paper, own))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from vqflow.stages.common import write_csv
+from vqflow.files import write_text
 from vqflow.tables.comparison import (
     CLOSE,
     DIFFERS,
@@ -39,7 +39,7 @@ def verify(
         reference, which is empty where it is one.
     """
     cells = compare(read_scores(metrics), read_scores(reference))
-    write_csv(cells, table)
+    write_text(table, cells.to_csv(index=False, lineterminator="\n"))
     found = cells["status"].value_counts()
     counts = {name: int(found.get(name, 0)) for name in (EQUAL, CLOSE, DIFFERS, MISSING)}
     lines = [
