@@ -60,7 +60,7 @@ class Mixture(Base):
 
         All normals start with equal weights and with the mean variances of the clusters: those
         of a cluster of its own are thin across the data, and trained more slowly (helix, 100
-        epochs of RealNVP: 2.15 nats on the validation split in place of 2.53).
+        epochs of RealNVP: 2.15 nats on the validation split in place of 2.52).
 
         Raises:
             ValueError: If there are fewer points than components.
