@@ -317,7 +317,8 @@ def asked_figure(entry: dict[str, Any], name: str = "mine") -> dict[str, Any]:
     stated = class_attributes(entry["class"])
     fields = [field.name for field in dataclasses.fields(Statement)]
     read = json.loads(json.dumps({field: stated[field] for field in fields}))
-    return {"entry": {**entry, "name": name}, "stated": read, "datasets": ["helix"]}
+    cells = [["helix", "realnvp"]]
+    return {"entry": {**entry, "name": name}, "stated": read, "cells": cells}
 
 
 SOURCE = "metrics"
@@ -375,6 +376,10 @@ def test_preflight_builds_figures_and_checks_what_they_state(
 )
 def test_preflight_refuses_what_is_no_figure(path: str, message: str) -> None:
     chosen = dump(setting("realnvp"))
-    figure = {"entry": {"name": "mine", "class": path}, "stated": {}, "datasets": ["helix"]}
+    figure = {
+        "entry": {"name": "mine", "class": path},
+        "stated": {},
+        "cells": [["helix", "realnvp"]],
+    }
     with pytest.raises(ConfigError, match=message):
         check({"settings": [chosen], "metrics": {}, "figures": {"mine": figure}})
