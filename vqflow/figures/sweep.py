@@ -207,7 +207,7 @@ def _set_axis(panel: Axes, lines: Sequence[Line], scale: str) -> None:
     """Ticks at the argument's values, and nowhere else."""
     if not panel.lines:  # it says that there are no data
         return
-    ticks = {place: text for line in lines for place, text in line.ticks.items()}
+    ticks = dict(sorted(item for line in lines for item in line.ticks.items()))
     if scale == "log":
         panel.set_xscale("log", base=2)
     panel.set_xticks(list(ticks), labels=list(ticks.values()))
