@@ -12,7 +12,7 @@ from conftest import CATALOGUE, ROOT
 from drawings import texts
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from small import merge
+from small import merge, setting
 
 from vqflow.config.components import ConfigError
 from vqflow.config.figures import across_training, plan_figures, stated_figures
@@ -46,6 +46,7 @@ RUN: dict[str, Any] = {
         }
     },
 }
+AUTO = {"kmeans-auto-realnvp": {"flow": "realnvp", "atlas": "kmeans-auto", "training": "toy"}}
 LINES = {"first": ["a16", "a4"], "second": ["b4"]}
 ROWS = ("log_likelihood_all", "leak")
 
@@ -126,16 +127,18 @@ def curve(panel: Axes, name: str) -> dict[float, float]:
 
 
 def test_places_are_the_values_of_the_entries_in_order() -> None:
-    first, second = lines_of("atlas.charts", LINES, settings(), "helix", "log")
-    assert list(first.places.items()) == [("a4", 4.0), ("a16", 16.0)]
-    assert first.ticks == {16.0: "16", 4.0: "4"}
-    assert second.places == {"b4": 4.0}
+    (first, second), values = lines_of("atlas.charts", LINES, settings(), "helix")
+    assert values == ["4", "16"]
+    assert (first.places, second.places) == ({"a16": 1, "a4": 0}, {"b4": 0})
 
 
-def test_text_stands_side_by_side() -> None:
-    first, _ = lines_of("atlas.prior", {**LINES, "second": ["b4"]}, settings(), "helix", "linear")
-    assert first.places == {"a16": 0.0, "a4": 1.0}
-    assert first.ticks == {0.0: "coverage", 1.0: "consistent"}
+def test_text_stands_behind_numbers_as_it_comes() -> None:
+    (first, second), values = lines_of("atlas.prior", LINES, settings(), "helix")
+    assert values == ["coverage", "consistent"]
+    assert (first.places, second.places) == ({"a16": 0, "a4": 1}, {"b4": 0})
+    auto = {**settings(), "a16": setting("kmeans-auto-realnvp", variants=AUTO)}
+    (first, _), values = lines_of("atlas.charts", LINES, auto, "helix")
+    assert values == ["4", "auto"]
 
 
 @pytest.mark.parametrize(
@@ -157,25 +160,25 @@ def test_an_argument_is_what_the_entry_states_or_its_class(
 
 def test_a_panel_shows_means_seeds_bands_and_levels() -> None:
     arguments = {"metrics": list(ROWS), "beside": {"plain": "realnvp"}, "split": "validation"}
-    figure = drawn(Sweep("atlas.charts", LINES, scale="log", axis="charts K", **arguments))
+    figure = drawn(Sweep("atlas.charts", LINES, axis="charts K", **arguments))
     likelihood, leak = figure.axes
     for panel, split in ((likelihood, "validation"), (leak, "train")):
         mean = {name: np.mean([value(name, s, split) for s in range(3)]) for name in ("a4", "a16")}
-        assert curve(panel, "first") == pytest.approx({4.0: mean["a4"], 16.0: mean["a16"]})
+        assert curve(panel, "first") == pytest.approx({0: mean["a4"], 1: mean["a16"]})
         level = np.mean([value("realnvp", seed, split) for seed in range(3)])
         assert any(np.allclose(each.get_ydata(), level) for each in panel.lines)
         dots = [each for each in panel.lines if each.get_linestyle() == "None"]
         assert sorted(len(each.get_xdata()) for each in dots) == [3, 6]
         (path,) = panel.collections[0].get_paths()
-        heights = path.vertices[path.vertices[:, 0] == 16, 1]
+        heights = path.vertices[path.vertices[:, 0] == 1, 1]
         spread = np.std([value("a16", seed, split) for seed in range(3)], ddof=1)
         assert heights.min() == pytest.approx(mean["a16"] - spread)
         assert heights.max() == pytest.approx(mean["a16"] + spread)
-    assert likelihood.get_xscale() == "log"
     assert [tick.get_text() for tick in likelihood.get_xticklabels()] == ["4", "16"]
     expected = {
-        "validation log likelihood all\n(nats, higher is better)",
-        "leak\n(nats, higher is better)",
+        "validation log likelihood all",
+        "leak",
+        "nats (higher is better)",
         "charts K",
         "first",
         "second",
@@ -191,7 +194,7 @@ def test_what_has_no_value_is_counted_and_stays_out_of_the_mean() -> None:
     table.loc[lost, ["value", "status"]] = [1e9, "not_finite"]
     figure = drawn(Sweep("atlas.charts", LINES), table)
     (panel,) = figure.axes
-    assert curve(panel, "second")[4.0] == pytest.approx((value("b4", 0) + value("b4", 1)) / 2)
+    assert curve(panel, "second")[0] == pytest.approx((value("b4", 0) + value("b4", 1)) / 2)
     assert "1 of 9 runs without a value" in texts(figure)
     empty = drawn(Sweep("atlas.charts", LINES), table.assign(status="not_finite"))
     assert "no data" in texts(empty)
@@ -201,7 +204,7 @@ def test_a_single_seed_has_no_band() -> None:
     table = metrics()
     (panel,) = drawn(Sweep("atlas.charts", LINES), table[table["seed"] == 0]).axes
     assert all(len(each.get_paths()) == 0 for each in panel.collections)
-    assert curve(panel, "second") == {4.0: value("b4", 0)}
+    assert curve(panel, "second") == {0: value("b4", 0)}
 
 
 def test_the_ablation_ends_with_the_learning_curves() -> None:
@@ -217,7 +220,7 @@ def test_the_ablation_ends_with_the_learning_curves() -> None:
     )
     *_, last = figure.axes
     assert len(figure.axes) == 3 and last.get_xlabel() == "epoch"
-    expected = -history().groupby("epoch")["validation_loss"].mean() / 1
+    expected = -history().groupby("epoch")["validation_loss"].mean()
     for line in last.lines:
         np.testing.assert_allclose(line.get_ydata(), expected.loc[line.get_xdata()])
     tints = {line.get_color() for line in last.lines[:2]}
@@ -233,7 +236,6 @@ def test_the_ablation_ends_with_the_learning_curves() -> None:
         ({"lines": {"x": "a4"}}, "lines.x: got 'a4'; allowed: a list"),
         ({"lines": {"x": ["a4", "a4"]}}, "lines.x: 'a4' is listed twice"),
         ({"metrics": []}, r"metrics: got \[\]"),
-        ({"scale": "cube"}, "scale: got 'cube'; allowed: linear, log"),
         ({"lines": {"x": ["a6"]}}, "lines.x: no variant 'a6' is shown on helix; did you mean 'a1"),
         ({"beside": {"y": "realnvq"}}, "beside.y: no variant 'realnvq' .*did you mean 'realnvp'"),
         ({"metrics": ["leek"]}, "metrics: no row 'leek'; did you mean 'leak'"),
@@ -241,7 +243,6 @@ def test_the_ablation_ends_with_the_learning_curves() -> None:
         ({"argument": "chart"}, "argument: variant 'a16' has no chart; allowed: dataset, flow"),
         ({"argument": "atlas.training"}, "atlas.training of variant 'a16' is None; allowed: a nu"),
         ({"lines": {"x": ["a4", "b4"]}}, "lines.x: two variants have atlas.charts = 4"),
-        ({"argument": "atlas.prior", "lines": {"x": ["a4"]}, "scale": "log"}, "scale: log needs"),
     ],
 )
 @pytest.mark.parametrize("kind", ["Sweep", "Ablation"])

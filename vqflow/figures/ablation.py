@@ -14,7 +14,7 @@ from vqflow.config.setting import FlowSetting, Setting
 from vqflow.figures.base import Inputs
 from vqflow.figures.panels import no_data, note, panel_grid
 from vqflow.figures.style import GREY
-from vqflow.figures.sweep import Sweep, band, colours, dashes, explain
+from vqflow.figures.sweep import Sweep, band, colours, dashes, explain, name_panel
 from vqflow.figures.swept import one_of
 from vqflow.figures.training_curves import robust_limits
 
@@ -90,7 +90,7 @@ numbers, so that none are drawn beside ours.
             return
         low, high = robust_limits(-np.concatenate(drawn))
         panel.set(ylim=(-high, -low), xlim=(0, None), xlabel="epoch")
-        panel.set_ylabel("validation log-likelihood, covering charts\n(nats, higher is better)")
+        name_panel(panel, "validation log-likelihood, covering charts", "nats (higher is better)")
         below = sum(int((values < -high).sum()) for values in drawn)
         if below:
             note(panel, f"{below} points of the curves lie below", y=0.02)

@@ -22,7 +22,7 @@ from vqflow.figures.panels import (
     numbers,
     panel_grid,
 )
-from vqflow.figures.style import GREY, label
+from vqflow.figures.style import GREY
 from vqflow.figures.swept import Line, check_lines, lines_of, one_of
 from vqflow.tables.statistics import preferred_split
 
@@ -30,6 +30,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("dashed", "dotted", "dashdot")
 _BAND = 0.15
 _HEIGHT = 2.35
+_MARGIN = 0.45
 
 
 class Sweep(RunFigure):
@@ -38,15 +39,13 @@ class Sweep(RunFigure):
     Args:
         argument: What is varied, by its place in a variant: ``"atlas.charts"``,
             ``"atlas.epsilon"``, ``"flow.transforms"``, ``"training.epochs"``,
-            ``"dataset.noise"``, ... Numbers have their place on the axis; text
-            (``"atlas.prior"``) stands side by side.
+            ``"dataset.noise"``, ... Values, numbers or text, stand side by side.
         lines: Per line of the figure, by the name in its legend, the variants along it. Each
             one's value is read from its entries.
         metrics: Names of the tables' rows, a panel each.
         beside: Variants drawn as horizontal lines, by the name in the legend.
         split: The split shown of metrics that are scored on it; of others, and where it is
             ``None``, the one that tables show.
-        scale: ``"linear"`` or ``"log"``, of the argument's axis.
         axis: The axis' name; ``None``: that of the argument.
 
     Raises:
@@ -69,16 +68,14 @@ entries of the configuration.
         metrics: Sequence[str] = ("log_likelihood_all",),
         beside: Mapping[str, str] | None = None,
         split: str | None = None,
-        scale: str = "linear",
         axis: str | None = None,
     ) -> None:
-        check_lines(lines, metrics, scale)
+        check_lines(lines, metrics)
         self.argument = argument
         self.lines = lines
         self.metrics = metrics
         self.beside = beside or {}
         self.split = split
-        self.scale = scale
         self.axis = axis
 
     def check(self, settings: Sequence[Setting], metrics: Collection[str]) -> None:
@@ -89,7 +86,7 @@ entries of the configuration.
             own = {each.variant: each for each in settings if each.dataset.name == dataset}
             for name, variant in self.beside.items():
                 one_of(variant, own, f"beside.{name}: no variant '{variant}' is shown on {dataset}")
-            lines_of(self.argument, self.lines, own, dataset, self.scale)
+            lines_of(self.argument, self.lines, own, dataset)
 
     def draw(self, inputs: Inputs) -> Figure:
         """Draws the final models' values."""
@@ -102,14 +99,16 @@ entries of the configuration.
         """Draws one metric into each of the panels."""
         own = {setting.variant: setting for setting in inputs.settings}
         (dataset,) = inputs.datasets
-        lines = lines_of(self.argument, self.lines, own, dataset, self.scale)
+        lines, values = lines_of(self.argument, self.lines, own, dataset)
         axis = self.axis or self.argument.rpartition(".")[2].replace("_", " ")
         for panel, metric in zip(panels, self.metrics, strict=True):
             rows = final_rows(inputs.metrics, metric, self.split)
             _draw_panel(panel, rows, lines, self.beside, len(inputs.drawing.seeds))
-            _set_axis(panel, lines, self.scale)
+            if panel.lines:  # else it says that there are no data
+                panel.set_xticks(range(len(values)), labels=values)
+                panel.set_xlim(-_MARGIN, len(values) - 1 + _MARGIN)
             panel.set_xlabel(axis)
-            panel.set_ylabel(_value_label(rows, metric))
+            name_panel(panel, *_names(rows, metric))
 
 
 def final_rows(metrics: pd.DataFrame, metric: str, split: str | None) -> pd.DataFrame:
@@ -203,25 +202,19 @@ def _draw_panel(
         note(panel, f"{missing} of {len(shown) * seeds} runs without a value")
 
 
-def _set_axis(panel: Axes, lines: Sequence[Line], scale: str) -> None:
-    """Ticks at the argument's values, and nowhere else."""
-    if not panel.lines:  # it says that there are no data
-        return
-    ticks = dict(sorted(item for line in lines for item in line.ticks.items()))
-    if scale == "log":
-        panel.set_xscale("log", base=2)
-    panel.set_xticks(list(ticks), labels=list(ticks.values()))
-    panel.set_xticks([], minor=True)
+def name_panel(panel: Axes, name: str, facts: str) -> None:
+    """Writes what a panel shows above it, and its unit and direction along the axis."""
+    panel.set_title(name.replace(", ", ",\n"))
+    panel.set_ylabel(facts)
 
 
-def _value_label(rows: pd.DataFrame, metric: str) -> str:
-    """The metric's name, split, unit and direction."""
+def _names(rows: pd.DataFrame, metric: str) -> tuple[str, str]:
+    """The metric's name with the split, and its unit with the direction."""
     splits = [split for split in rows["split"].unique() if split in ("test", "validation")]
     units = [unit for unit in rows["unit"].unique() if isinstance(unit, str) and unit]
-    facts = [*units, metric_direction(rows, metric)]
-    name = " ".join([*splits, metric_label(rows, metric)]) if len(rows) else label(metric)
-    known = ", ".join(fact for fact in facts if fact)
-    return f"{name}\n({known})" if known else name
+    better = metric_direction(rows, metric)
+    facts = f"{units[0]} ({better})" if units and better else "".join([*units, better])
+    return " ".join([*splits, metric_label(rows, metric)]), facts
 
 
 def _marker(turn: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +12,6 @@ from vqflow.config.setting import Setting
 from vqflow.config.values import dump
 from vqflow.source import argument_defaults
 
-SCALES = ("linear", "log")
-
 
 @dataclass(frozen=True)
 class Line:
@@ -20,29 +19,24 @@ class Line:
 
     Attributes:
         name: Its name in the legend.
-        places: Variant -> place on the axis, ascending.
-        ticks: Place -> the argument's value, as text.
+        places: Variant -> number of its value among those of all lines, from 0.
     """
 
     name: str
-    places: Mapping[str, float]
-    ticks: Mapping[float, str]
+    places: Mapping[str, int]
 
 
-def check_lines(lines: Mapping[str, Sequence[str]], metrics: Sequence[str], scale: str) -> None:
+def check_lines(lines: Mapping[str, Sequence[str]], metrics: Sequence[str]) -> None:
     """Checks what a figure is told without knowing the variants.
 
     Raises:
-        ValueError: If there are no lines or metrics, a name stands twice in one of them, or the
-            scale is unknown.
+        ValueError: If there are no lines or metrics, or a name stands twice in one of them.
     """
     if not isinstance(lines, Mapping) or not lines:
         raise ValueError(f"lines: got {lines!r}; allowed: a dictionary from a name to variants")
     for place, names in {f"lines.{name}": own for name, own in lines.items()}.items():
         _check_list(place, names)
     _check_list("metrics", metrics)
-    if scale not in SCALES:
-        raise ValueError(f"scale: got '{scale}'; allowed: {', '.join(SCALES)}")
 
 
 def lines_of(
@@ -50,8 +44,7 @@ def lines_of(
     lines: Mapping[str, Sequence[str]],
     settings: Mapping[str, Setting],
     dataset: str,
-    scale: str,
-) -> list[Line]:
+) -> tuple[list[Line], list[str]]:
     """Reads where each variant stands on the axis.
 
     Args:
@@ -59,14 +52,14 @@ def lines_of(
         lines: Name -> variants.
         settings: The settings on the data set, by variant.
         dataset: Its name, for messages.
-        scale: One of ``SCALES``.
 
     Returns:
-        The lines; text has the places 0, 1, 2, ... in the order in which it comes.
+        The lines, and the values by place: numbers ascending, then text in the order in which it
+        comes.
 
     Raises:
-        ValueError: If a variant is not there or has no such argument, two of a line have the
-            same value, or values have no place on the axis.
+        ValueError: If a variant is not there or has no such argument, or two of a line have the
+            same value.
     """
     values: dict[str, dict[str, Any]] = {}
     for name, variants in lines.items():
@@ -78,23 +71,13 @@ def lines_of(
             if value in values[name].values():
                 raise ValueError(f"{place}: two variants have {argument} = {value!r}")
             values[name][variant] = value
-    distinct = list(dict.fromkeys(value for own in values.values() for value in own.values()))
-    texts = [value for value in distinct if isinstance(value, str)]
-    if texts and len(texts) < len(distinct):
-        raise ValueError(f"argument: {argument} is text and numbers: {distinct}")
-    if scale == "log" and (texts or min(distinct) <= 0):
-        raise ValueError(f"scale: log needs numbers above 0; {argument} has {distinct}")
-    place_of = {text: float(turn) for turn, text in enumerate(texts)} or {
-        number: float(number) for number in sorted(distinct)
-    }
+    distinct = dict.fromkeys(value for own in values.values() for value in own.values())
+    ordered = sorted(distinct, key=lambda value: math.inf if isinstance(value, str) else value)
+    places = {value: place for place, value in enumerate(ordered)}
     return [
-        Line(
-            name,
-            dict(sorted(((v, place_of[x]) for v, x in own.items()), key=lambda item: item[1])),
-            {place_of[value]: f"{value}" for value in own.values()},
-        )
+        Line(name, {variant: places[value] for variant, value in own.items()})
         for name, own in values.items()
-    ]
+    ], [value if isinstance(value, str) else f"{value:g}" for value in ordered]
 
 
 def value_of(setting: Setting, argument: str, place: str) -> Any:
