@@ -317,12 +317,8 @@ def asked_figure(entry: dict[str, Any], name: str = "mine") -> dict[str, Any]:
     stated = class_attributes(entry["class"])
     fields = [field.name for field in dataclasses.fields(Statement)]
     read = json.loads(json.dumps({field: stated[field] for field in fields}))
-    return {
-        "entry": {**entry, "name": name},
-        "stated": read,
-        "datasets": ["helix"],
-        "variants": ["realnvp"],
-    }
+    cells = [["helix", "realnvp"]]
+    return {"entry": {**entry, "name": name}, "stated": read, "cells": cells}
 
 
 SOURCE = "metrics"
@@ -389,8 +385,7 @@ def test_preflight_refuses_what_is_no_figure(path: str, message: str) -> None:
     figure = {
         "entry": {"name": "mine", "class": path},
         "stated": {},
-        "datasets": ["helix"],
-        "variants": [],
+        "cells": [["helix", "realnvp"]],
     }
     with pytest.raises(ConfigError, match=message):
         check({"settings": [chosen], "metrics": {}, "figures": {"mine": figure}})

@@ -145,14 +145,6 @@ class Config(Strict):
             for variant in benchmark.variants
         )
 
-    def figure_datasets(self, figure: str) -> list[str]:
-        """Gives the data sets that a figure shows; none where no benchmark asks for it."""
-        return _unique(dataset for dataset, _ in self.figure_settings(figure))
-
-    def figure_variants(self, figure: str) -> list[str]:
-        """Gives the variants that a figure shows; none where no benchmark asks for it."""
-        return _unique(variant for _, variant in self.figure_settings(figure))
-
     def selection(self) -> dict[str, Any]:
         """Gives, as a configuration of its own, all that the run's results depend on."""
         settings = list(self.settings().values())

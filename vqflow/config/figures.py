@@ -17,7 +17,7 @@ from vqflow.config.entries import Component, DatasetEntry, Name, Strict
 from vqflow.config.setting import NONE, DensitySetting, FlowSetting, Setting
 from vqflow.source import class_attributes, find_module, syntax
 
-Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model"]
+Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model", "settings"]
 Axis = Literal["dataset", "family", "variant", "metric"]
 
 _ALLOWED: dict[str, tuple[str, ...]] = {
@@ -25,8 +25,9 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "reads": get_args(Read),
     "per": get_args(Axis),
 }
-_PARTS = {"runs": ("flows", "statuses", "atlases")}
-"""What is read from several files each: of a run what trained, how it ended, and its atlas."""
+_PARTS: dict[str, tuple[str, ...]] = {"runs": ("flows", "statuses", "atlases"), "settings": ()}
+"""What is not read from one file each: of a run what trained, how it ended, and its atlas; of
+settings none."""
 
 _FILE_PER_SEED = {"history", "runs"}
 _OF_ALL_SEEDS = {"metrics", *_FILE_PER_SEED}
@@ -73,6 +74,7 @@ class Drawing(Strict):
         seeds: The trials that it reads; the first alone gives samples, charts and model.
         metric: The metric that it is of, for figures that are drawn per metric.
         datasets: The entries of the data sets that it shows, for figures that read data.
+        settings: The entries of each cell, for figures that read settings.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Drawing(Strict):
     seeds: list[int]
     metric: Name | None
     datasets: list[DatasetEntry]
+    settings: list[Setting] = []
 
     def keys(self, read: Read) -> list[tuple[Cell, int]]:
         """Gives the cells and seeds that a kind of file is read of; metrics have all in one."""
@@ -177,6 +180,7 @@ def plan_figures(
         ConfigError: If two figures would have the same name.
     """
     drawings: dict[str, Drawing] = {}
+    settings = config.settings()
     for figure, statement in stated.items():
         for axes, cells in _groups(config, figure, statement, across):
             name = "-".join([figure, *axes.values()])
@@ -196,6 +200,9 @@ def plan_figures(
                 metric=axes.get("metric"),
                 datasets=[config.datasets[dataset] for dataset in datasets]
                 if "data" in statement.reads
+                else [],
+                settings=[settings[cell.dataset, cell.variant] for cell in cells]
+                if "settings" in statement.reads
                 else [],
             )
     return drawings

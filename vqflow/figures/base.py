@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from vqflow.config.figures import Cell, Drawing
+from vqflow.config.setting import Setting
 from vqflow.datasets.base import Array, Data
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -101,6 +102,12 @@ class Inputs:
         """One row per training: see :func:`vqflow.stages.report.run_table`."""
         return self._table("runs")
 
+    @property
+    def settings(self) -> list[Setting]:
+        """What each of the cells is: its entries of the catalogue, with all that they state."""
+        settings: list[Setting] = self._read("settings")
+        return settings
+
     def model(self, cell: Cell) -> Any:
         """Loads a cell's model: on the CPU, in evaluation mode, float32.
 
@@ -137,7 +144,7 @@ class RunFigure(ABC):
 
     reads: ClassVar[tuple[str, ...]] = ()
     """What it uses of its inputs: some of ``"data"``, ``"samples"``, ``"charts"``,
-    ``"metrics"``, ``"history"``, ``"runs"`` and ``"model"``."""
+    ``"metrics"``, ``"history"``, ``"runs"``, ``"model"`` and ``"settings"``."""
 
     per: ClassVar[tuple[str, ...]] = ()
     """What one figure is drawn for each of: ``"dataset"``, ``"family"`` (a variant without a
@@ -150,15 +157,17 @@ class RunFigure(ABC):
     caption: ClassVar[str] = ""
     """What the report says below it, in reStructuredText."""
 
-    def check(self, variants: Sequence[str]) -> None:  # noqa: B027
-        """Refuses, before anything runs, a selection that it cannot be drawn of.
+    def check(self, settings: Sequence[Setting], metrics: Collection[str]) -> None:
+        """Refuses, before anything runs, what the figure could not draw; by default nothing.
 
         Args:
-            variants: The variants that it would show, in the order of the configuration.
+            settings: The variants on data sets of the benchmarks that ask for it.
+            metrics: Names of the rows that the run's tables have.
 
         Raises:
-            ValueError: If it cannot be drawn of them.
+            ValueError: If an argument names what is not there.
         """
+        return
 
     @abstractmethod
     def draw(self, inputs: Inputs) -> Figure:

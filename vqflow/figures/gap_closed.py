@@ -14,6 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from vqflow.config.setting import Setting
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import datasets_of, diverged, numbers
 from vqflow.figures.style import GREY, WIDTH, Stroke, label, strokes, theme
@@ -57,8 +58,9 @@ models that only bound their density.
         self.reference = reference
         self.goal = goal
 
-    def check(self, variants: Sequence[str]) -> None:
+    def check(self, settings: Sequence[Setting], metrics: Collection[str]) -> None:
         """Refuses a reference that is not among the variants."""
+        variants = list(dict.fromkeys(setting.variant for setting in settings))
         if self.reference not in variants:
             raise ValueError(f"reference is '{self.reference}'; allowed: {', '.join(variants)}")
 

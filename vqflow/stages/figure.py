@@ -50,8 +50,11 @@ def draw_figure(drawing: Drawing, files: Files, png: str | Path, pdf: str | Path
 def read_inputs(drawing: Drawing, files: Files) -> Inputs:
     """Reads what a figure states that it reads; models are loaded when it asks for them."""
     contents: dict[str, Any] = {
-        read: _READERS[read](drawing.keys(read), files) for read in drawing.reads
+        read: _READERS[read](drawing.keys(read), files)
+        for read in drawing.reads
+        if read in _READERS
     }
+    contents["settings"] = drawing.settings
     contents["log_density"] = {
         entry.name: build_entry(entry, "datasets", Dataset).log_density
         for entry in drawing.datasets

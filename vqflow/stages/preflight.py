@@ -39,7 +39,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
-            (``stated``), and its ``datasets`` and ``variants``.
+            (``stated``), and its ``cells``, pairs of data set and variant.
 
     Returns:
         The names of what was built.
@@ -71,9 +71,11 @@ def check(selection: Mapping[str, Any]) -> list[str]:
                 metrics[entry.name] = metric
     attempts.run("metrics: names of rows", partial(_rows, metrics))
     for figure, asked in selection["figures"].items():
-        shown = {name: datasets[name] for name in asked["datasets"] if name in datasets}
+        cells = [tuple(cell) for cell in asked["cells"]]
+        own = [each for each in settings if (each.dataset.name, each.variant) in cells]
+        shown = {name: datasets[name] for name, _ in cells if name in datasets}
         entry = load(Component, asked["entry"])
-        drawn = partial(_figure, entry, asked["stated"], shown, asked["variants"])
+        drawn = partial(_figure, entry, asked["stated"], shown, own, metrics)
         attempts.run(f"figures.{figure}", drawn)
     if attempts.mistakes:
         raise ConfigError("\n".join(attempts.mistakes))
@@ -182,7 +184,8 @@ def _figure(
     entry: Component,
     stated: Mapping[str, Any],
     datasets: Mapping[str, Dataset],
-    variants: Sequence[str],
+    settings: Sequence[Setting],
+    metrics: Mapping[str, Metric],
 ) -> None:
     place, path = f"figures.{entry.name}", entry.class_
     figure = build_entry(entry, "figures", RunFigure)
@@ -206,8 +209,9 @@ def _figure(
                 f"{place}: draws data of {' or '.join(map(str, allowed))} dimensions, "
                 f"but datasets.{name} has {features}"
             )
+    rows = {row.name for metric in metrics.values() for row in metric.rows().values()}
     try:
-        figure.check(variants)
+        figure.check(settings, rows)
     except ValueError as error:
         raise ConfigError(f"{place}: {error}") from error
 

@@ -95,8 +95,7 @@ def preflight():
             name: {
                 "entry": dump(CONFIG.figures[name]),
                 "stated": asdict(stated),
-                "datasets": CONFIG.figure_datasets(name),
-                "variants": CONFIG.figure_variants(name),
+                "cells": CONFIG.figure_settings(name),
             }
             for name, stated in STATED.items()
         },
