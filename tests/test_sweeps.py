@@ -148,7 +148,7 @@ def test_text_stands_behind_numbers_as_it_comes() -> None:
         ("a16", "atlas.min_charts", 1),  # the default of the class, which the entry leaves out
         ("realnvp", "training.epochs", 100),
         ("realnvp", "flow.transforms", 5),
-        ("realnvp", "dataset.noise", 0.01),
+        ("realnvp", "dataset.n_train", 5000),
         ("mixture-of-gaussians", "model.max_iter", 200),
     ],
 )
