@@ -249,7 +249,7 @@ DRAWINGS: dict[str, tuple[Callable[[], Figure], set[str]]] = {
     ),
     "sample_matrix": (
         lambda: sample_matrix.draw(sample_rows()),
-        {"helix", "ring", "Data", "VQ-RealNVP", "exact log-density (one scale per row)", "high"},
+        {"helix", "ring", "Data", "VQ-RealNVP", "exact log-density\n(one scale per row)", "high"},
     ),
     "training_curves": (
         lambda: training_curves.draw(history()),

@@ -232,10 +232,13 @@ def _draw_means(panel: Axes, shares: Shares, styles: dict[str, Stroke], goal: fl
         if not np.isnan(half):
             bar: dict[str, Any] = {"capsize": 1.6, "elinewidth": 1, "color": style.colour}
             panel.errorbar(mean, row + 0.1, xerr=half, fmt="none", **bar)
-        remarks = [f"{len(cells)} sets"] if len(cells) < len(shares.gaps) else []
+        few = f"{len(cells)} set" + ("s" if len(cells) != 1 else "")
+        remarks = [few] if len(cells) < len(shares.gaps) else []
         if not _ENDS[0] <= mean <= _ENDS[1]:
             remarks.insert(0, _number(mean))
-        _remark(panel, ", ".join(remarks), row, on_left=0.4 < mean < _ENDS[1] or mean < _ENDS[0])
+        if remarks:
+            on_left = 0.4 < mean < _ENDS[1] or mean < _ENDS[0]
+            _remark(panel, ", ".join(remarks), row, on_left)
     panel.set_xlim(_ENDS)
     panel.set_xticks(sorted({0.0, 0.5, goal}))
     panel.xaxis.set_major_formatter("{x:g}")
@@ -257,6 +260,7 @@ def _remark(panel: Axes, text: str, row: int, on_left: bool) -> None:
     """Writes a remark into a method's row, at one end."""
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "va": "center"}
     side, x = ("left", 0.04) if on_left else ("right", 0.96)
+    place["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
     panel.annotate(text, (x, row), ha=side, fontsize=6, color=GREY, **place)
 
 

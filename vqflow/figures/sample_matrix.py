@@ -27,7 +27,7 @@ from vqflow.figures.style import GREY, WIDTH, label, theme
 _QUANTILES = (0.001, 0.95)  # of the data's log-density, where the colours begin and end
 _STRAY = sns.color_palette("colorblind")[3]
 _SIDE = 0.52  # least width of a panel in inches
-_LEFT, _RIGHT, _TOP, _BOTTOM = 0.7, 0.95, 0.85, 0.05  # margins in inches
+_LEFT, _RIGHT, _TOP, _BOTTOM = 0.7, 1.15, 0.85, 0.05  # margins in inches
 
 
 class SampleMatrix(RunFigure):
@@ -175,7 +175,7 @@ def _colour_bar(figure: Figure, place: Any) -> None:
         cax=place,
         extend="min",
     )
-    bar.set_label("exact log-density (one scale per row)", fontsize=7, labelpad=-20)
+    bar.set_label("exact log-density\n(one scale per row)", fontsize=7)
     bar.set_ticks([0, 1], labels=["0.1% of the\ndata below", "high"])
     bar.ax.tick_params(length=0)
     bar.outline.set_visible(False)
