@@ -122,7 +122,7 @@ def test_every_model_of_the_catalogue_is_fitted_drawn_and_scored(
     assert json.loads(paths["status"].read_text()) == {"status": "ok", "reason": None}
     metrics = [metric("log_likelihood"), metric("ceiling"), metric("charts")]
     rows = pd.read_csv(score(tmp_path, variant, {0: paths}, *metrics))
-    assert set(rows["metric"]) == {"log_likelihood_all"}
+    assert set(rows["metric"]) == {"log_likelihood_all", "log_likelihood_all_median"}
     assert rows["value"].notna().all() and set(rows["split"]) == {"test", "validation"}
 
 
@@ -374,7 +374,8 @@ def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None
     metrics = [metric(name, **({"samples": 60} if "kde" in name else {})) for name in names]
     rows = pd.read_csv(score(tmp_path, "kernels", {0: paths}, *metrics, **changes))
     kde = {"kde_log_likelihood", "kde_log_likelihood_bandwidth"}
-    assert set(rows["metric"]) == {"log_likelihood_all", *kde}
+    likelihoods = {"log_likelihood_all", "log_likelihood_all_median"}
+    assert set(rows["metric"]) == likelihoods | kde
     assert set(rows["atlas"]) == {"none"} and set(rows["flow"]) == {"kernels"}
     assert rows["value"].notna().all()
     assert set(rows["parameters"]) == {900} and set(rows["atlas_parameters"]) == {0}
