@@ -17,8 +17,10 @@ from conftest import disturb, ring
 from small import setting, train
 
 from vqflow.config.components import ConfigError
+from vqflow.flows import build_flow
 from vqflow.models import ContinuouslyIndexedFlow, Density, FlowMatching
 from vqflow.models import trained as module_of_training
+from vqflow.models.build import build_atlas, count_parameters
 from vqflow.models.density_store import build_density
 from vqflow.training.loop import Checkpoint
 
@@ -204,6 +206,20 @@ def fitted(make: Callable[..., Any], seed: int = 0, **given: Any) -> Any:
     points = ring(2).points
     density.fit(points["train"], points["validation"], seed)
     return density
+
+
+@pytest.mark.parametrize(
+    ("variant", "peer"),
+    [("cif-realnvp", "vq-realnvp"), ("cif-maf", "vq-maf"), ("cfm", "vq-realnvp")],
+)
+def test_the_catalogue_s_are_as_large_as_a_vq_flow_with_its_atlas(variant: str, peer: str) -> None:
+    spec = ring(3).spec
+    chosen = setting(peer)
+    atlas = build_atlas(chosen.atlas, spec)
+    flow = build_flow(chosen.flow.arguments(), peer, 3, context=atlas.wanted_code_dim, seed=0)
+    expected = count_parameters(flow) + count_parameters(atlas)
+    network = build_density(setting(variant).of_model(), spec).density.network
+    assert count_parameters(network) == pytest.approx(expected, rel=0.1)
 
 
 @each_model
