@@ -52,8 +52,8 @@ class ContinuouslyIndexedFlow(TrainedDensity):
         flow: Mapping[str, Any],
         training: Mapping[str, Any],
         draws: int = 1,
-        index_features: int = 1,
-        hidden_features: Sequence[int] = (24, 24),
+        index_features: int = 2,
+        hidden_features: Sequence[int] = (20, 20),
         samples: int = 100,
     ) -> None:
         if not isinstance(flow, Mapping) or "class" not in flow:

@@ -50,7 +50,7 @@ class FlowMatching(TrainedDensity):
         features: int,
         training: Mapping[str, Any],
         draws: int = 1,
-        hidden_features: Sequence[int] = (96, 96, 96),
+        hidden_features: Sequence[int] = (100, 100, 100, 100),
         frequencies: int = 4,
         activation: str = "SiLU",
         atol: float = 1e-6,
