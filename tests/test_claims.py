@@ -49,7 +49,8 @@ def rows(
         for seed, value in enumerate(values):
             records.append((dataset, variant, metric, split, "nats", seed, epoch, value))
     columns = ["dataset", "variant", "metric", "split", "unit", "seed", "epoch", "value"]
-    return pd.DataFrame(records, columns=columns).astype({"seed": "Int64", "epoch": "Int64"})
+    table = pd.DataFrame(records, columns=columns).astype({"seed": "Int64", "epoch": "Int64"})
+    return table.assign(bound="")
 
 
 def claims(config: Config, *tables: pd.DataFrame) -> dict[str, Claim]:
@@ -201,6 +202,16 @@ def test_rivals_are_all_others_and_k_means_that_of_its_twin() -> None:
         ("vq-maf", "mixture-of-gaussians"): "worse",
     }
     assert found.verdict() == "does not hold"
+
+
+def test_nothing_is_better_than_a_bound() -> None:
+    config = selected(["helix"], ["vq-realnvp", "cif-realnvp", "cif-maf"])
+    means = {"vq-realnvp": 2.0, "cif-realnvp": 1.0, "cif-maf": 3.0}
+    table = rows("helix", "log_likelihood_all", means)
+    table.loc[table["variant"] != "vq-realnvp", "bound"] = "lower"
+    found = claims(config, table)["rivals"].statements
+    verdicts = {s.against: (s.verdict, "bound" in s.note) for s in found}
+    assert verdicts == {"cif-realnvp": ("not decided", True), "cif-maf": ("worse", False)}
 
 
 # MNIST

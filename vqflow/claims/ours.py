@@ -16,6 +16,8 @@ _CONFINED_LIKELIHOOD = "log_likelihood_confined"
 _GAP = "ceiling_gap"
 _LEAK = "leak"
 _OF_SAMPLES = {
+    "two_sample_accuracy": "lower",
+    "strays": "lower",
     "wasserstein": "lower",
     "fid_classifier": "lower",
     "fid_inception": "lower",

@@ -93,6 +93,10 @@ class Scores:
         values = rows.set_index("seed")["value"].astype("float64").sort_index()
         return values[values.map(math.isfinite)]
 
+    def bounded(self, cell: Cell) -> bool:
+        """Says whether a cell's values are bounds of what is meant."""
+        return bool((self._part(cell.dataset, cell.variant, cell.metric)["bound"] != "").any())
+
     def epochs(self, dataset: str, variant: str, metric: str) -> list[int]:
         """Gives the epochs at which a variant has a metric."""
         epochs = self._part(dataset, variant, metric)["epoch"].dropna().unique()

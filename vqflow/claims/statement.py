@@ -119,6 +119,8 @@ def gain(
 ) -> Statement:
     """States that one cell is better than another, by the paired difference over the seeds.
 
+    Against a bound nothing is decided in favour of what is above it.
+
     Args:
         scores: The run's scores.
         better: ``"higher"`` or ``"lower"``: which values are.
@@ -141,7 +143,11 @@ def gain(
         published=published,
         rests_on=(ours, theirs),
     )
-    return judged(statement, scores, words)
+    decided = judged(statement, scores, words)
+    if scores.bounded(theirs) and decided.verdict == words[0]:
+        note = f"{theirs.variant} has a bound of its density, and may be better than that says"
+        decided = replace(decided, verdict=OPEN, note="; ".join(filter(None, (decided.note, note))))
+    return decided
 
 
 def amount(scores: Scores, cell: Cell, against: str, words: tuple[str, str]) -> Statement:

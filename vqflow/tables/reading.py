@@ -21,7 +21,8 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     Returns:
         Its rows, with at least the columns dataset, variant, metric, split, status, unit (text),
         seed, epoch (Int64, empty for final models) and value (float64); those that are not
-        ``ok`` have the value NaN.
+        ``ok`` have the value NaN. ``bound`` says which values are bounds, and is empty where an
+        earlier version's table has no such column.
 
     Raises:
         ValueError: If a column is missing.
@@ -36,4 +37,5 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     missing = [name for name in _NEEDED if name not in table.columns]
     if missing:
         raise ValueError(f"{path}: no column {', '.join(missing)}; needed: {', '.join(_NEEDED)}")
-    return table.assign(value=table["value"].where(table["status"] == "ok", math.nan))
+    table = table.assign(value=table["value"].where(table["status"] == "ok", math.nan))
+    return table if "bound" in table.columns else table.assign(bound="")
