@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from test_tables import BASELINES, LEAK, LIKELIHOOD, Values, identity, line, run_table
@@ -59,6 +59,7 @@ def test_equal_values_lack_nothing() -> None:
     }
 
 
+@settings(deadline=None)  # the first example imports scipy
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=12).filter(lambda x: np.std(x) > 1e-6))
 def test_p_values_are_scipy_s(differences: list[float]) -> None:
     expected = stats.ttest_1samp(differences, 0).pvalue

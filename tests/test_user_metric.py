@@ -27,7 +27,7 @@ def test_a_loss_of_15_lines_is_in_all_tables_the_right_way_round(
         for name, entry in entries(metrics=["missed"])["metrics"].items()
     ]
     cells, tables = [], []
-    files: dict[str, list[str]] = {"flows": [], "statuses": [], "atlases": []}
+    files: dict[str, list[str]] = {"flows": [], "statuses": [], "atlases": [], "points": []}
     for variant in VARIANTS:
         runs = {}
         for seed in SEEDS:
@@ -38,7 +38,9 @@ def test_a_loss_of_15_lines_is_in_all_tables_the_right_way_round(
             files["flows"].append(str(runs[seed]["provenance"]))
             files["statuses"].append(str(runs[seed]["status"]))
             files["atlases"].append(str(folder / "atlas.json"))
-        tables.append(str(score(tmp_path / variant / "0", variant, runs, *metrics)))
+        table = score(tmp_path / variant / "0", variant, runs, *metrics)
+        tables.append(str(table))
+        files["points"].append(str(table.with_suffix(".npz")))
     names = {"summary": "csv", "metrics": "csv", "runtime": "csv", "markdown": "md", "latex": "tex"}
     outputs = {name: tmp_path / f"{name}.{suffix}" for name, suffix in names.items()}
     outputs |= {name: tmp_path / f"{name}.json" for name in ("provenance", "config")}
