@@ -308,8 +308,7 @@ def test_the_shipped_ablation_varies_what_it_says_alone() -> None:
                 fields["variant"], fields[part]["name"] = "", ""
                 value = fields[part].pop(key)
                 if key == "charts":
-                    assert fields["atlas"].pop("min_charts") == max(
-                        1, round(min(value, 32) * 6 / 32)
-                    )
+                    share = max(1, round(min(value, 32) * 6 / 32))
+                    assert fields["atlas"].pop("min_charts") == share
                 kept.add(repr(fields))
             assert len(kept) == 1, name
