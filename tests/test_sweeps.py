@@ -236,6 +236,7 @@ def test_the_ablation_ends_with_the_learning_curves() -> None:
         ({"lines": {"x": "a4"}}, "lines.x: got 'a4'; allowed: a list"),
         ({"lines": {"x": ["a4", "a4"]}}, "lines.x: 'a4' is listed twice"),
         ({"metrics": []}, r"metrics: got \[\]"),
+        ({"split": "valdation"}, "split: got 'valdation'; did you mean 'validation'"),
         ({"lines": {"x": ["a6"]}}, "lines.x: no variant 'a6' is shown on helix; did you mean 'a1"),
         ({"beside": {"y": "realnvq"}}, "beside.y: no variant 'realnvq' .*did you mean 'realnvp'"),
         ({"metrics": ["leek"]}, "metrics: no row 'leek'; did you mean 'leak'"),

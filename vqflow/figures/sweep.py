@@ -24,7 +24,7 @@ from vqflow.figures.panels import (
 )
 from vqflow.figures.style import GREY
 from vqflow.figures.swept import Line, check_lines, lines_of, one_of
-from vqflow.tables.statistics import preferred_split
+from vqflow.tables.statistics import SHOWN_FIRST, preferred_split
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _DASHES = ("dashed", "dotted", "dashdot")
@@ -49,7 +49,7 @@ class Sweep(RunFigure):
         axis: The axis' name; ``None``: that of the argument.
 
     Raises:
-        ValueError: If there are no lines or metrics, or a name stands twice.
+        ValueError: If there are no lines or metrics, a name stands twice, or the split is unknown.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("settings", "metrics")
@@ -71,6 +71,8 @@ entries of the configuration.
         axis: str | None = None,
     ) -> None:
         check_lines(lines, metrics)
+        if split is not None:
+            one_of(split, SHOWN_FIRST, f"split: got '{split}'")
         self.argument = argument
         self.lines = lines
         self.metrics = metrics
