@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import permutations
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_what_cannot_be_scored_is_refused(name: str) -> None:
     built = build_metric(metric(name, samples=100))
     with pytest.raises(ValueError, match=f"'images', metric '{name}': got images, allowed: vec"):
         built.reference(images())
-    data = CIRCLES.load("circles", None)  # type: ignore[arg-type]
+    data = CIRCLES.load("circles", Path())
     run: Any = SimpleNamespace(data=data, samples={"final": draw(99)})
     with pytest.raises(RuntimeError, match=f"'{name}': 99 samples in 'final', 100 are needed"):
         list(built.scores(run, built.reference(data)))

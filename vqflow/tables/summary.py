@@ -88,18 +88,15 @@ def summarise(
         not_finite = Counter(group.loc[group["status"] != "ok", "variant"])
         lost = {name for place, name in set(diverged) - finished if place == dataset}
         about: dict[str, Any] = {name: group[name].iloc[0] for name in (*_CELL, *_ABOUT)}
-
-        def by_seed(
-            variant: str, dataset: str = dataset, metric: str = metric, split: str = split
-        ) -> dict[int, Values]:
-            kept = points.get((dataset, variant), {}) if split == SPLIT else {}
-            return {seed: array for (name, seed), array in kept.items() if name == metric}
-
         for variant in {*group["variant"], *lost}:
             baseline = baselines.get(variant, "")
             own = values.get(variant, _NONE)
             rows = group[group["variant"] == variant]
-            pair = by_seed(variant), by_seed(baseline)
+            ours, theirs = (
+                _by_seed(points.get((dataset, name), {}), metric, split)
+                for name in (variant, baseline)
+            )
+            base = values.get(baseline, _NONE)
             summary.append(
                 {
                     **about,
@@ -111,7 +108,7 @@ def summarise(
                     "n_not_finite": not_finite[variant],
                     **_spread(own),
                     **_over_points(rows),
-                    **gain(about["better"], own, values.get(baseline, _NONE), *pair, bootstrap),
+                    **gain(about["better"], own, base, ours, theirs, bootstrap),
                 }
             )
     table = pd.DataFrame(summary, columns=list(SUMMARY_COLUMNS))
@@ -124,6 +121,13 @@ def summarise(
 
 
 _NONE = pd.Series([], index=pd.Index([], dtype="Int64"), dtype="float64")
+
+
+def _by_seed(kept: PointValues, metric: str, split: str) -> dict[int, Values]:
+    """Gives the values of the points that are kept of a metric, by seed."""
+    if split != SPLIT:
+        return {}
+    return {seed: array for (name, seed), array in kept.items() if name == metric}
 
 
 def _spread(values: pd.Series[float]) -> dict[str, float]:
