@@ -14,7 +14,8 @@ from conftest import CATALOGUE, ROOT, RUNS
 from small import merge
 
 from vqflow.config.components import ConfigError, build
-from vqflow.config.parsing import parse_config, refuse_repeated_keys
+from vqflow.config.files import check_files
+from vqflow.config.parsing import parse_config
 from vqflow.config.schema import PATH, schema_text
 from vqflow.config.setting import FlowSetting
 from vqflow.config.values import canonical, data_root, dump, load
@@ -158,12 +159,12 @@ def test_a_key_that_stands_twice_is_named_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("flows:\n  a: {class: x.Y, k: 1, k: 2}\nrun: r\nflows:\n  b: {class: x.Z}\n")
     with pytest.raises(ConfigError) as caught:
-        refuse_repeated_keys([file])
+        check_files([file])
     assert str(caught.value).splitlines() == [
         f"{file}:2: flows.a.k is there already, in line 2; write it once",
         f"{file}:4: flows is there already, in line 1; write it once",
     ]
-    refuse_repeated_keys([*RUNS, ROOT / "config" / "config.yaml"])
+    check_files([*RUNS, ROOT / "config" / "config.yaml"])
 
 
 def test_reordering_keys_changes_no_parameter() -> None:

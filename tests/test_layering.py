@@ -31,7 +31,7 @@ LAYERS = [
     {"tables"},
     {"claims", "figures"},
     {"stages"},
-    {"show"},
+    {"show", "check"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted((ROOT / "vqflow").rglob("*.py"))

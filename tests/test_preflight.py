@@ -34,18 +34,21 @@ DIGITS = "vqflow.datasets.images.Digits"
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"flows": {"realnvp": {"transform": 3}}}, "flows.realnvp: zuko.flows.RealNVP refuses"),
+        (
+            {"flows": {"realnvp": {"transform": 3}}},
+            "realnvp.transform: .* did you mean 'transforms'",
+        ),
         ({"flows": {"realnvp": {"class": "zuko.flows.RealNVQ"}}}, "no 'RealNVQ' in module"),
-        ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32: vqflow.atlases.VQAtlas refuses"),
+        ({"atlases": {"vq32": {"chart": 3}}}, "atlases.vq32.chart: .* did you mean 'charts'"),
         ({"datasets": {"helix": {"noise": -1}}}, "datasets.helix: .*noise is -1"),
         ({"datasets": {"helix": {"preprocess": [LOGIT]}}}, "datasets.helix.preprocess.0: Logit"),
         (
             {"datasets": {"helix": {"preprocess": [{"class": STANDARDISE, "minscale": 1}]}}},
-            "datasets.helix.preprocess.0: vqflow.preprocessing.Standardise refuses its arguments",
+            "datasets.helix.preprocess.0.minscale: .* did you mean 'min_scale'",
         ),
         (
             {"datasets": {"helix": {"preprocess": [{"class": "vqflow.flows.Gaussian"}]}}},
-            "datasets.helix.preprocess.0.class: .* is not a vqflow.preprocessing.Bijection",
+            "datasets.helix.preprocess.0.class: .* is not a vqflow.preprocessing.base.Bijection",
         ),
         ({"flows": {"realnvp": {"class": "torch.nn.Linear"}}}, "flows.realnvp"),
     ],

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vqflow.atlases.covering import Covering, consistent_prior
 from vqflow.config.entries import AtlasEntry
+from vqflow.config.limits import Count, NotNegative
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
 from vqflow.training.loop import Checkpoint
@@ -57,8 +58,8 @@ class Atlas(nn.Module, ABC):
     def __init__(
         self,
         spec: DataSpec,
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
     ) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vqflow.atlases.base import Atlas, Prior, as_data_space
+from vqflow.config.limits import Count, NotNegative
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.training.loop import Checkpoint
 
@@ -26,9 +27,9 @@ class KMeansAtlas(Atlas):
     def __init__(
         self,
         spec: DataSpec,
-        charts: int,
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        charts: Count,
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
     ) -> None:
         super().__init__(spec, min_charts, epsilon, prior)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from vqflow.atlases.base import Atlas, Prior, as_data_space
 from vqflow.atlases.networks import decoder_network, encoder_network
 from vqflow.atlases.quantiser import DEFAULT, Quantiser, code_space, codebook_size
 from vqflow.config.entries import Optimisation
+from vqflow.config.limits import Count, NotNegative, Widths
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.seeding import derive_seed
 from vqflow.training.loop import Checkpoint, fit
@@ -49,12 +50,12 @@ class VQAtlas(Atlas):
         self,
         spec: DataSpec,
         *,
-        charts: int | None = None,
-        code_dim: int,
+        charts: Count | None = None,
+        code_dim: Count,
         training: Mapping[str, Any],
-        hidden: Sequence[int] = (64, 64),
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        hidden: Widths = (64, 64),
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
         quantiser: Mapping[str, Any] | None = None,
     ) -> None:

@@ -15,9 +15,14 @@ from pydantic import (
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticKnownError
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+from vqflow.config.limits import Count, NotNegative, Threads
+from vqflow.config.wording import NAME_PATTERN, PATH_PATTERN, unfit
+
+# Names of figures' files hold three of them, and file systems allow 255 bytes.
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+ImportPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 Device = Literal["cpu", "cuda"]
 WantedDevice = Literal["cpu", "cuda", "auto"]
 Precision = Literal["float32", "bfloat16", "auto"]
@@ -45,6 +50,12 @@ class Part(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """Gives ``{"class": ..., **keyword arguments}``, as ``components.build`` takes it."""
         return {"class": self.class_, **(self.__pydantic_extra__ or {})}
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Self:
+        for mistake in unfit(self.__pydantic_extra__ or {}, ""):
+            raise ValueError(mistake)
+        return self
 
 
 class Component(Part):
@@ -101,7 +112,7 @@ class Budget(Strict):
 class Optimisation(Budget):
     """A training, and what its job may use."""
 
-    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
+    threads: Threads = Field(1, exclude=True, description="CPU threads of the job.")
     device: WantedDevice = Field(
         "cpu",
         exclude=True,
@@ -116,11 +127,11 @@ class Optimisation(Budget):
 class Choice(Strict):
     """What the number of charts and their overlap are chosen from, for each trial."""
 
-    charts: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, description="Values of K.")
-    min_charts: list[Annotated[int, Field(ge=1)]] = Field(
+    charts: list[Count] = Field(min_length=1, description="Values of K.")
+    min_charts: list[Count] = Field(
         min_length=1, description="Values of m; those above K are passed over."
     )
-    epsilon: list[Annotated[float, Field(ge=0)]] = Field(min_length=1, description="Values of ε.")
+    epsilon: list[NotNegative] = Field(min_length=1, description="Values of ε.")
     embedding: Name = Field(
         description="Embedding whose closed-form start, without a flow, is scored on the "
         "validation split."
@@ -136,9 +147,9 @@ class AtlasEntry(Component):
     )
 
     def arguments(self) -> dict[str, Any]:
-        """Gives the class and its arguments, the training among them; what is null is left out."""
-        given = {**super().arguments(), "training": self.training}
-        return {key: value for key, value in given.items() if value is not None}
+        """Gives the class and its arguments, the training among them where there is one."""
+        given = super().arguments()
+        return given if self.training is None else {**given, "training": self.training}
 
     def with_charts(self, charts: int, min_charts: int, epsilon: float) -> AtlasEntry:
         """Gives the entry with K, m and ε in the place of its choice."""
@@ -213,7 +224,7 @@ class DensityEntry(Component):
     """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
 
     training: Budget | None = Field(None, description="For models that are trained.")
-    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the jobs.")
+    threads: Threads = Field(1, exclude=True, description="CPU threads of the jobs.")
     device: WantedDevice = Field("cpu", exclude=True, description="Whether the jobs ask for a GPU.")
 
     def arguments(self) -> dict[str, Any]:
@@ -249,6 +260,8 @@ class DensityVariant(Entry):
 
 def _by_kind(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     """Reads a variant as what it says it is, so that a mistake is one of that kind alone."""
+    if not isinstance(given, (Mapping, FlowVariant, DensityVariant)):
+        raise PydanticKnownError("dict_type")
     if not isinstance(given, Mapping):
         return handler(given)
     if "model" not in given:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vqflow.config.limits import Positive, Seed
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
 from vqflow.seeding import derive_seed
 
@@ -61,8 +62,8 @@ class Arrays(Dataset):
         validation: str | None = None,
         test: str | None = None,
         columns: Sequence[str] | None = None,
-        fractions: Sequence[float] = (0.7, 0.15, 0.15),
-        seed: int = 0,
+        fractions: Sequence[Positive] = (0.7, 0.15, 0.15),
+        seed: Seed = 0,
     ) -> None:
         parts = dict(zip(SPLITS, (train, validation, test), strict=True))
         given = [split for split, part in parts.items() if part is not None]

@@ -23,6 +23,7 @@ from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.density_store import build_density
 from vqflow.objectives import Objective
 from vqflow.stages.evaluate import build_metric
+from vqflow.stages.machine_checks import check_gpu, check_memory, check_points
 from vqflow.stages.part_checks import (
     POINTS,
     check_base,
@@ -39,7 +40,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
-            (``stated``), and its ``cells``, pairs of data set and variant.
+            (``stated``), and its ``cells``, pairs of data set and variant; ``gpu``, where the
+            jobs run on this machine: the places that ask for a GPU.
 
     Returns:
         The names of what was built.
@@ -48,6 +50,8 @@ def check(selection: Mapping[str, Any]) -> list[str]:
         ConfigError: One line per mistake, each beginning with its place in the configuration.
     """
     attempts = _Attempts()
+    here = "gpu" in selection
+    attempts.run("GPU", partial(check_gpu, selection.get("gpu", ())))
     datasets: dict[str, Dataset] = {}
     settings = [load_setting(value) for value in selection["settings"]]
     for setting in settings:
@@ -58,7 +62,7 @@ def check(selection: Mapping[str, Any]) -> list[str]:
                 continue
             datasets[name] = dataset
         spec = _stand_in(setting, datasets[name])
-        model = partial(_model, setting, spec)
+        model = partial(_model, setting, spec, datasets[name], here)
         attempts.run(f"variants.{setting.variant} on {name}", model)
     metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
@@ -216,15 +220,18 @@ def _figure(
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _model(setting: Setting, spec: DataSpec) -> None:
+def _model(setting: Setting, spec: DataSpec, dataset: Dataset, here: bool) -> None:
+    check_memory(setting, dataset, spec.features, here)
     if isinstance(setting, DensitySetting):
         model = build_density(setting, spec)
         check_preprocessing(setting.dataset, model.preprocessing)
     else:
-        _flow(setting, spec)
+        _flow(setting, spec, dataset)
 
 
-def _flow(setting: FlowSetting, spec: DataSpec) -> None:
+def _flow(setting: FlowSetting, spec: DataSpec, dataset: Dataset) -> None:
+    for candidate in candidates(setting.atlas):
+        check_points(setting, dataset, build_atlas(candidate, spec))
     atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(POINTS, spec.features, generator=torch.Generator().manual_seed(0))
