@@ -59,11 +59,12 @@ def _content(path: Path) -> dict[str, Any]:
         found = "nothing" if tree is None else kind
         raise ConfigError(f"{path}:1: holds {found}; allowed: keys and their values (key: value)")
     check_files([path])
-    loader = _Loader(_text(path))
+    text = _text(path)
+    loader = _Loader(text)
     try:
         content: dict[str, Any] = loader.get_single_data()
     except (yaml.YAMLError, ValueError, TypeError) as error:
-        raise ConfigError(_place_of(path, error)) from error
+        raise ConfigError(_not_yaml(path, text, error)) from error
     finally:
         loader.dispose()
     return content
@@ -79,7 +80,7 @@ def _tree(path: Path) -> yaml.Node | None:
         finally:
             loader.dispose()
     except yaml.YAMLError as error:
-        raise ConfigError(_place_of(path, error)) from error
+        raise ConfigError(_not_yaml(path, text, error)) from error
 
 
 def _text(path: Path) -> str:
@@ -99,13 +100,14 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _place_of(path: Path, error: Exception) -> str:
+def _not_yaml(path: Path, text: str, error: Exception) -> str:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     line = f":{mark.line + 1}" if mark else ""
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    text = " ".join(str(problem).split())
-    hint = "; indent with blanks, not with tabs" if r"\t" in text or "tab" in text else ""
-    return f"{path}{line}: is no YAML: {text}{hint}"
+    beginning = text.splitlines()[mark.line : mark.line + 1] if mark else []
+    tabs = any("\t" in each[: -len(each.lstrip()) or None] for each in beginning)
+    hint = "; indent with blanks, not with tabs" if tabs else ""
+    return f"{path}{line}: is no YAML: {' '.join(str(problem).split())}{hint}"
 
 
 def _surprises(path: Path, tree: yaml.Node | None) -> Iterator[str]:

@@ -104,7 +104,7 @@ def _arguments(entry: Mapping[str, Any], place: str) -> dict[str, Any]:
 def _activation(name: Any, place: str) -> type[nn.Module]:
     chosen = getattr(nn, str(name), None)
     if not (inspect.isclass(chosen) and issubclass(chosen, nn.Module)):
-        what = f"no {shown(name)} in torch.nn"
+        what = f"no '{name}' in torch.nn"
         raise ConfigError(f"{place}.activation: {none_of(what, _activations(), str(name))}")
     try:
         chosen()
