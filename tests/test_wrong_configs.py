@@ -23,6 +23,7 @@ from vqflow.config.entries import Component, Part
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.config.files import read_files
 from vqflow.config.parsing import parse_config
+from vqflow.config.requests import gathers_trials, submitted_whole
 from vqflow.config.selection import selection_of
 from vqflow.config.setting import load_setting
 from vqflow.config.values import canonical, dump, dump_unnamed
@@ -50,6 +51,7 @@ def check(change: Mapping[str, Any], here: bool = False) -> list[str]:
     config = parse_config(merge(BASE, dict(change)))
     stated = stated_figures(config)
     plan_figures(config, stated, across_training(config))
+    submitted_whole(config)
     return preflight.check(json.loads(canonical(selection_of(config, stated, here))))
 
 
@@ -192,6 +194,7 @@ def test_what_is_accepted_reaches_a_job_as_it_is_written(
     try:
         config = parse_config(raw)
         plan_figures(config, stated_figures(config), across_training(config))
+        gathers_trials(config), submitted_whole(config)
     except ConfigError as error:
         assert all(line.strip() for line in str(error).splitlines())
         return
@@ -206,10 +209,13 @@ def test_what_is_accepted_reaches_a_job_as_it_is_written(
         assert load_setting(json.loads(canonical(dump(setting)))).of_model() == setting.of_model()
 
 
+JOB = {"threads", "device", "mem_mb", "runtime"}
+
+
 def assert_carried(written: Any, received: Any) -> None:
     """Sees that a value is there as it was written; whole numbers may be decimals."""
     if isinstance(written, dict):
-        for key in written.keys() - {"threads", "device"}:  # of the job, and not of its result
+        for key in written.keys() - JOB:  # of the job, and not of its result
             assert_carried(written[key], received[key])
     elif isinstance(written, list):
         assert len(written) == len(received)

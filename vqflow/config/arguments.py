@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from vqflow.config.wording import none_of, reason
+from vqflow.config.wording import none_of, reason, within
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 _NAMED = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
@@ -81,8 +81,10 @@ def mistaken_value(value: Any, annotation: Any, place: str) -> Iterator[str]:
     try:
         adapter.validate_json(text)
     except ValidationError as error:
-        detail = error.errors()[0]
-        yield f"{'.'.join([place, *_within(value, detail['loc'])])}: {reason(detail)}"
+        found = [(within(value, each["loc"]), each) for each in error.errors()]
+        where = found[0][0]
+        alike = [each for location, each in found if location == where]
+        yield f"{'.'.join([place, *map(str, where)])}: {reason(*alike)}"
 
 
 def passed_on(error: Exception, name: str) -> list[str] | None:
@@ -128,13 +130,3 @@ def _type_of(parameter: Parameter, cls: Any) -> Any:
         except Exception:
             return Any
     return Any if annotation is Parameter.empty else annotation
-
-
-def _within(value: Any, location: tuple[int | str, ...]) -> Iterator[str]:
-    """Gives the keys and indices of a location; the rest names members of unions."""
-    for part in location:
-        try:
-            value = value[part]
-        except (LookupError, TypeError):
-            continue
-        yield str(part)

@@ -6,7 +6,7 @@ Imports no torch, so that parsing the workflow stays fast.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,17 +17,15 @@ from vqflow.config.entries import (
     Component,
     DatasetEntry,
     DensityEntry,
-    DensityVariant,
-    FlowVariant,
     Name,
     Sampling,
     Strict,
     Training,
-    Variant,
 )
 from vqflow.config.limits import Seed
 from vqflow.config.setting import DensitySetting, FlowSetting, Setting
 from vqflow.config.values import dump_unnamed
+from vqflow.config.variants import DensityVariant, FlowVariant, Variant
 
 SECTIONS = (
     "datasets",
@@ -55,10 +53,11 @@ class Config(Strict):
 
     run: Name = Field(description="Name of the run: results go to results/<run>/.")
     seeds: list[Seed] = Field(min_length=1, description="Trial seeds.")
-    gather_trials: bool = Field(
-        False,
+    gather_trials: bool | Literal["auto"] = Field(
+        "auto",
         description="All trials of a variant on a data set in one job, one after the other: for "
-        "trainings of seconds, where starting a job costs as much.",
+        "trainings of seconds, where starting a job costs as much. auto: where every training of "
+        "the run is expected to take less than two minutes.",
     )
     data_root: str = Field(
         "data", description="Folder of downloaded data; the variable VQFLOW_DATA overrides it."

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vqflow.config.entries import DensityVariant, FlowVariant
 from vqflow.config.setting import NONE, FlowSetting, Setting
+from vqflow.config.variants import DensityVariant, FlowVariant
 from vqflow.config.wording import none_of
 
 if TYPE_CHECKING:

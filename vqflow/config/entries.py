@@ -9,13 +9,10 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import PydanticKnownError
 
 from vqflow.config.limits import Count, NotNegative, Threads
 from vqflow.config.wording import NAME_PATTERN, PATH_PATTERN, unfit
@@ -109,8 +106,8 @@ class Budget(Strict):
     )
 
 
-class Optimisation(Budget):
-    """A training, and what its job may use."""
+class Uses(BaseModel):
+    """What jobs may use and ask a scheduler for; no result depends on it."""
 
     threads: Threads = Field(1, exclude=True, description="CPU threads of the job.")
     device: WantedDevice = Field(
@@ -118,6 +115,23 @@ class Optimisation(Budget):
         exclude=True,
         description="Where it is trained; auto: on a GPU where the workflow sees one.",
     )
+    mem_mb: int | None = Field(
+        None,
+        ge=100,
+        exclude=True,
+        description="Memory, in MB, that the job asks a scheduler for; null: estimated.",
+    )
+    runtime: int | None = Field(
+        None,
+        ge=1,
+        exclude=True,
+        description="Minutes that the job asks a scheduler for; null: estimated. A training that "
+        "needs more goes on in its next job.",
+    )
+
+
+class Optimisation(Budget, Uses):
+    """A training, and what its job may use."""
 
     def on(self, device: Device) -> Self:
         """Gives the same on a device."""
@@ -220,65 +234,15 @@ class Sampling(Entry):
     )
 
 
-class DensityEntry(Component):
+class DensityEntry(Component, Uses):
     """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
 
     training: Budget | None = Field(None, description="For models that are trained.")
-    threads: Threads = Field(1, exclude=True, description="CPU threads of the jobs.")
-    device: WantedDevice = Field("cpu", exclude=True, description="Whether the jobs ask for a GPU.")
 
     def arguments(self) -> dict[str, Any]:
         """Gives the class and its arguments, the training among them where there is one."""
         given = super().arguments()
         return given if self.training is None else {**given, "training": self.training}
-
-
-class FlowVariant(Entry):
-    """A flow on an atlas, with a training."""
-
-    flow: Name
-    atlas: Name
-    training: Name
-    embedding: Name = "identity"
-    base: Name | None = Field(
-        None, description="What the flow's noise is distributed as; null: the flow's own base."
-    )
-    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
-    differs: list[Literal["flow", "training", "embedding", "base"]] = Field(
-        default_factory=list,
-        description="In what it is meant to differ from its baseline, beside the atlas: of rivals "
-        "and controls.",
-    )
-
-
-class DensityVariant(Entry):
-    """A model of its own, in place of a flow on an atlas."""
-
-    model: Name
-    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
-
-
-def _by_kind(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Reads a variant as what it says it is, so that a mistake is one of that kind alone."""
-    if not isinstance(given, (Mapping, FlowVariant, DensityVariant)):
-        raise PydanticKnownError("dict_type")
-    if not isinstance(given, Mapping):
-        return handler(given)
-    if "model" not in given:
-        return FlowVariant.model_validate(given)
-    parts = [key for key in given if key in FlowVariant.model_fields and key not in _SHARED]
-    if parts:
-        raise ValueError(
-            f"has model beside {', '.join(parts)}; a variant is either a model of its own, or a "
-            "flow on an atlas with a training"
-        )
-    return DensityVariant.model_validate(given)
-
-
-_SHARED = {"name", "baseline"}
-
-Variant = Annotated[FlowVariant | DensityVariant, WrapValidator(_by_kind)]
-"""One model of the benchmark."""
 
 
 class Benchmark(Entry):

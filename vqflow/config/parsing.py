@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
-from vqflow.config.entries import DensityVariant, FlowVariant, Variant
-from vqflow.config.wording import none_of, reason, shown, unfit
+from vqflow.config.variants import DensityVariant, FlowVariant, Variant
+from vqflow.config.wording import none_of, reason, shown, unfit, within
 
 
 def parse_config(raw: Mapping[str, Any]) -> Config:
@@ -30,17 +30,25 @@ def parse_config(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise ConfigError("\n".join(_describe(each, raw) for each in error.errors())) from None
+        raise ConfigError("\n".join(_described(error.errors(), raw))) from None
 
 
-def _describe(detail: Any, raw: Mapping[str, Any]) -> str:
-    if detail["type"] == "value_error" and not detail["loc"]:
-        return str(detail["ctx"]["error"])
-    *outer, last = location = [part for part in detail["loc"] if part != "[key]"]
-    place = ".".join(str(part) for part in location)
-    if detail["type"] != "extra_forbidden":
-        return f"{place}: {reason(detail)}"
-    return f"{place}: {none_of('no such key here', _keys_at(outer, raw), str(last))}"
+def _described(details: Iterable[Any], raw: Mapping[str, Any]) -> Iterator[str]:
+    """Gives one line for each mistaken place."""
+    found: dict[tuple[int | str, ...], list[Any]] = {}
+    for detail in details:
+        given = [part for part in detail["loc"] if part != "[key]"]
+        location = given if detail["type"] == "missing" else within(raw, given)
+        found.setdefault(tuple(location), []).append(detail)
+    for parts, alike in found.items():
+        place = ".".join(map(str, parts))
+        if not place:
+            yield str(alike[0]["ctx"]["error"])
+        elif alike[0]["type"] == "extra_forbidden":
+            *outer, last = parts
+            yield f"{place}: {none_of('no such key here', _keys_at(outer, raw), str(last))}"
+        else:
+            yield f"{place}: {reason(*alike)}"
 
 
 def _keys_at(location: Sequence[int | str], raw: Any) -> list[str]:

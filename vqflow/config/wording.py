@@ -47,6 +47,7 @@ _ALLOWED: dict[str, str | Callable[[Mapping[str, Any]], str]] = {
 """By pydantic's kind of mistake, what it allows."""
 
 _LONGEST = 80
+_LARGEST = 2**63 - 1
 
 
 def _number(limit: float) -> str:
@@ -64,16 +65,24 @@ def shown(value: Any) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
 
 
-def reason(detail: Mapping[str, Any]) -> str:
-    """Says one of pydantic's mistakes in plain words: what is given, and what is allowed."""
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "missing":
+def reason(*details: Mapping[str, Any]) -> str:
+    """Says in plain words what pydantic found at one place: what is given, and what is allowed.
+
+    Args:
+        details: The mistake; of a place that may be of several kinds, one for each.
+    """
+    detail = details[0]
+    if detail["type"] == "missing":
         return "is missing"
-    if kind == "value_error":
-        return f"{context['error']} (given: {shown(detail['input'])})"
-    allowed = _ALLOWED.get(kind, detail["msg"])
-    text = allowed if isinstance(allowed, str) else allowed(context)
-    return f"is {shown(detail['input'])}; allowed: {text}"
+    if detail["type"] == "value_error":
+        return f"{detail['ctx']['error']} (given: {shown(detail['input'])})"
+    allowed = dict.fromkeys(_allowed(each) for each in details)
+    return f"is {shown(detail['input'])}; allowed: {', or '.join(allowed)}"
+
+
+def _allowed(detail: Mapping[str, Any]) -> str:
+    allowed = _ALLOWED.get(detail["type"], detail["msg"])
+    return allowed if isinstance(allowed, str) else allowed(detail.get("ctx", {}))
 
 
 def none_of(what: str, allowed: Iterable[str], name: str) -> str:
@@ -82,6 +91,23 @@ def none_of(what: str, allowed: Iterable[str], name: str) -> str:
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{what}; {hint}allowed: {', '.join(names) or 'none'}"
+
+
+def within(value: Any, location: Iterable[int | str]) -> list[int | str]:
+    """Gives a location without what names no place in a value, but members of unions.
+
+    Args:
+        value: What was given.
+        location: pydantic's location of a mistake in it.
+    """
+    kept = []
+    for part in location:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            continue
+        kept.append(part)
+    return kept
 
 
 def unfit(value: Any, place: str) -> Iterator[str]:
@@ -104,6 +130,8 @@ def unfit(value: Any, place: str) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             yield from unfit(item, f"{place}.{index}")
+    elif isinstance(value, int) and abs(value) > _LARGEST:
+        yield f"{place}: is {shown(value)}; allowed: whole numbers up to {_LARGEST}, of 64 bits"
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield f"{place}: is {shown(value)}; allowed: a finite number"
