@@ -3,20 +3,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
+CONFIG ?= config/demo.yaml
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench format schema lock clean
+.PHONY: help demo run check test lint bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
+	@echo "make run     set up, check and run CONFIG=config/toy3d.yaml, or another run's file"
+	@echo "make check   set up and say what is wrong in CONFIG, file and line or place; runs nothing"
 	@echo "make test    set up and run the tests"
 	@echo "make lint    set up and check style, types and the workflow"
 	@echo "make bench   set up, install the peers and measure speed against them (20 minutes)"
 	@echo "make format  rewrite the code in the project's style"
 	@echo "make schema  regenerate workflow/schemas/ from vqflow/config/"
 	@echo "make lock    resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
-	@echo "VENV=path puts the environment elsewhere; CORES=n limits the cores of the demo"
+	@echo "VENV=path puts the environment elsewhere; CORES=n limits the cores of demo and run"
 
 $(READY): envs/requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("vqflow needs Python 3.11 to 3.13, not " + sys.version.split()[0] + ": set PYTHON=python3.12, say") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
@@ -29,6 +32,12 @@ $(READY): envs/requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@$(BIN)/python -m vqflow.show results/demo
+
+check: $(READY)
+	@$(BIN)/python -m vqflow.check $(CONFIG)
+
+run: check
+	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
 test: $(READY)
 	$(BIN)/python -m pytest
