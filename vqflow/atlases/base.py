@@ -25,6 +25,18 @@ _ROUNDING = 32
 _COARSE_EPSILON = 2**-10  # of products in TF32, or in halves of float32
 
 
+def check_enough(points: int, charts: int) -> None:
+    """Refuses to place more charts than there are training points.
+
+    Raises:
+        RuntimeError: If there are too few.
+    """
+    if points < charts:
+        raise RuntimeError(
+            f"{points} training points for {charts} charts; allowed: as many at most"
+        )
+
+
 class Atlas(nn.Module, ABC):
     """K overlapping charts, each the region around one code vector.
 

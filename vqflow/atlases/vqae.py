@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlases.base import Atlas, Prior, as_data_space
+from vqflow.atlases.base import Atlas, Prior, as_data_space, check_enough
 from vqflow.atlases.networks import decoder_network, encoder_network
 from vqflow.atlases.quantiser import DEFAULT, Quantiser, code_space, codebook_size
 from vqflow.config.entries import Optimisation
@@ -108,8 +108,7 @@ class VQAtlas(Atlas):
             ValueError: If the quantiser does not choose the nearest of its centres.
         """
         x = as_data_space(data, "train")
-        if len(x) < self.wanted_charts:
-            raise RuntimeError(f"{len(x)} training points for {self.wanted_charts} charts")
+        check_enough(len(x), self.wanted_charts)
         device = torch.device(self.training_settings.device)
         self.fit_scale(x)
         self.to(device)
