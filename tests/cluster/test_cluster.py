@@ -126,7 +126,9 @@ def test_a_drained_node_is_waited_for(project: Make) -> None:
 @pytest.mark.usefixtures("operator")
 def test_jobs_go_to_the_partition_that_has_what_they_ask_for(project: Make, partition: str) -> None:
     for name in ("cpus", "gpus"):
-        answer("scontrol", "create", f"partitionname={name}", "nodes=ALL", "state=up", "maxtime=240")
+        answer(
+            "scontrol", "create", f"partitionname={name}", "nodes=ALL", "state=up", "maxtime=240"
+        )
     run = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "device": "cuda"}}}
     made = project("routed", run)
     made.partitions = {"cpus": {"max_runtime": 240}, "gpus": {"max_runtime": 240, "max_gpu": 1}}
@@ -138,7 +140,9 @@ def test_jobs_go_to_the_partition_that_has_what_they_ask_for(project: Make, part
         for name in ("cpus", "gpus"):
             answer("scontrol", "delete", f"partitionname={name}")
     chosen = dict(re.findall(r"Auto-selected partition '(\w+)' for job (\w+)", output))
-    by_rule = {rule: place for place, rule in re.findall(r"partition '(\w+)' for job (\w+)", output)}
+    by_rule = {
+        rule: place for place, rule in re.findall(r"partition '(\w+)' for job (\w+)", output)
+    }
     assert chosen and by_rule["fit_atlas"] == "cpus"
     assert by_rule["make_reference"] == by_rule["train_flow"] == "gpus"
 
