@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,13 +34,14 @@ from vqflow.stages.part_checks import (
 )
 
 
-def check(selection: Mapping[str, Any]) -> list[str]:
-    """Builds every selected class with its arguments.
+def check(selection: Mapping[str, Any], data_root: Path | None = None) -> list[str]:
+    """Builds every selected class with its arguments, and reads the user's data files.
 
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
             (``stated``), and its ``cells``, pairs of data set and variant.
+        data_root: The folder of the data files; without it, none is read.
 
     Returns:
         The names of what was built.
@@ -48,18 +50,18 @@ def check(selection: Mapping[str, Any]) -> list[str]:
         ConfigError: One line per mistake, each beginning with its place in the configuration.
     """
     attempts = _Attempts()
-    datasets: dict[str, Dataset] = {}
     settings = [load_setting(value) for value in selection["settings"]]
+    entries = {setting.dataset.name: setting.dataset for setting in settings}
+    built = {
+        name: attempts.run(f"datasets.{name}", partial(_dataset, entry, data_root))
+        for name, entry in entries.items()
+    }
+    datasets: dict[str, Dataset] = {name: each for name, each in built.items() if each is not None}
     for setting in settings:
         name = setting.dataset.name
-        if name not in datasets:
-            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting.dataset))
-            if dataset is None:
-                continue
-            datasets[name] = dataset
-        spec = _stand_in(setting, datasets[name])
-        model = partial(_model, setting, spec)
-        attempts.run(f"variants.{setting.variant} on {name}", model)
+        if name in datasets:
+            model = partial(_model, setting, datasets[name])
+            attempts.run(f"variants.{setting.variant} on {name}", model)
     metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
         own = [setting for setting in settings if setting.dataset.name == name]
@@ -121,13 +123,15 @@ def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
-def _dataset(entry: DatasetEntry) -> Dataset:
+def _dataset(entry: DatasetEntry, data_root: Path | None) -> Dataset:
     dataset = build_entry(entry, "datasets", Dataset)
     if not hasattr(dataset, "kind"):
         raise ConfigError(
             f"datasets.{entry.name}.class: '{entry.class_}' does not state its kind "
             "('vector' or 'image')"
         )
+    if data_root is not None:
+        dataset.check(entry.name, data_root)
     return dataset
 
 
@@ -216,12 +220,25 @@ def _figure(
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _model(setting: Setting, spec: DataSpec) -> None:
+def _model(setting: Setting, dataset: Dataset) -> None:
+    spec = _stand_in(setting, dataset)
     if isinstance(setting, DensitySetting):
         model = build_density(setting, spec)
         check_preprocessing(setting.dataset, model.preprocessing)
     else:
+        _check_charts(setting, dataset.sizes.get("train"))
         _flow(setting, spec)
+
+
+def _check_charts(setting: FlowSetting, points: int | None) -> None:
+    """Refuses more charts than there are training points, where their number is known."""
+    given = (entry.arguments().get("charts") for entry in candidates(setting.atlas))
+    charts = max((number for number in given if isinstance(number, int)), default=0)
+    if points is not None and charts > points:
+        raise ConfigError(
+            f"atlases.{setting.atlas.name}.charts: {charts}, but datasets.{setting.dataset.name} "
+            f"has {points} training points; allowed: as many charts, or fewer"
+        )
 
 
 def _flow(setting: FlowSetting, spec: DataSpec) -> None:
@@ -245,7 +262,8 @@ def _flow(setting: FlowSetting, spec: DataSpec) -> None:
 
 if __name__ == "__main__":
     try:
-        names = check(json.load(sys.stdin))
+        selection = json.load(sys.stdin)
+        names = check(selection, Path(selection["data_root"]))
     except ConfigError as error:
         sys.exit("\n".join(f"preflight: {line}" for line in str(error).splitlines()))
     print(f"preflight: {len(names)} data sets, models and metrics can be built")

@@ -86,6 +86,7 @@ def preflight():
     No rule: whatever all jobs depend on would run them all again with every new variant.
     """
     selection = {
+        "data_root": str(data_root(CONFIG.data_root)),
         "settings": [dump(setting) for setting in SETTINGS.values()],
         "metrics": {
             dataset: metric_values(CONFIG.selected_metrics(dataset))
