@@ -97,7 +97,7 @@ def test_scores_that_are_not_finite_are_not_chosen(monkeypatch: pytest.MonkeyPat
     fitted = choice.fit_atlas(entry(), helix(), seed=0)
     assert [row["chosen"] for row in fitted.scores].index(True) == 2
     monkeypatch.setattr(choice, "_score", lambda *_: float("nan"))
-    with pytest.raises(RuntimeError, match="atlases.kmeans-auto: no candidate has a finite"):
+    with pytest.raises(RuntimeError, match="no candidate for the charts has a finite"):
         choice.fit_atlas(entry(), helix(), seed=0)
 
 
