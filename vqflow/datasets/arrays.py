@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqflow.config.components import ConfigError
+from vqflow.config.limits import Positive, Seed
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
 from vqflow.datasets.csv_files import DECIMALS, SEPARATORS, Csv
 from vqflow.datasets.files import SUFFIXES, Table, read_table
@@ -53,8 +54,8 @@ class Arrays(Dataset):
         validation: str | None = None,
         test: str | None = None,
         columns: Sequence[str] | None = None,
-        fractions: Sequence[float] = (0.7, 0.15, 0.15),
-        seed: int = 0,
+        fractions: Sequence[Positive] = (0.7, 0.15, 0.15),
+        seed: Seed = 0,
         separator: str | None = None,
         decimal: str | None = None,
     ) -> None:

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from vqflow.config.limits import Count, Seed
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
 from vqflow.datasets.idx import read_files
 from vqflow.seeding import derive_seed
@@ -48,10 +49,10 @@ class ImageSet(Dataset):
     def __init__(
         self,
         *,
-        n_train: int | None = None,
-        n_validation: int | None = None,
-        n_test: int | None = None,
-        seed: int = 0,
+        n_train: Count | None = None,
+        n_validation: Count | None = None,
+        n_test: Count | None = None,
+        seed: Seed = 0,
     ) -> None:
         self.sizes = dict(zip(SPLITS, (n_train, n_validation, n_test), strict=True))
         self.seed = seed
@@ -88,10 +89,10 @@ class Digits(ImageSet):
     def __init__(
         self,
         *,
-        n_train: int | None = None,
-        n_validation: int = 250,
-        n_test: int = 250,
-        seed: int = 0,
+        n_train: Count | None = None,
+        n_validation: Count = 250,
+        n_test: Count = 250,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(n_train=n_train, n_validation=n_validation, n_test=n_test, seed=seed)
         self._check_sizes(dict.fromkeys(SPLITS, self.IMAGES - 2))
@@ -150,10 +151,10 @@ class MNIST(ImageSet):
     def __init__(
         self,
         *,
-        n_train: int | None = None,
-        n_validation: int | None = None,
-        n_test: int | None = None,
-        seed: int = 0,
+        n_train: Count | None = None,
+        n_validation: Count | None = None,
+        n_test: Count | None = None,
+        seed: Seed = 0,
     ) -> None:
         super().__init__(n_train=n_train, n_validation=n_validation, n_test=n_test, seed=seed)
         self._check_sizes(self.SPLIT_SIZES)

@@ -48,11 +48,7 @@ def build_preprocessing(name: str, entry: Sequence[Part], spec: DataSpec) -> Pre
     steps = []
     for number, step in enumerate(entry):
         place = f"datasets.{name}.preprocess.{number}"
-        steps.append(build(step.arguments(), place, features=spec.features))
-        if not isinstance(steps[-1], Bijection):
-            raise ConfigError(
-                f"{place}.class: '{step.class_}' is not a vqflow.preprocessing.Bijection"
-            )
+        steps.append(build(step.arguments(), place, Bijection, features=spec.features))
     try:
         return Preprocessing(spec, steps)
     except ValueError as error:

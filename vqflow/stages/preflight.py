@@ -24,6 +24,7 @@ from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.density_store import build_density
 from vqflow.objectives import Objective
 from vqflow.stages.evaluate import build_metric
+from vqflow.stages.machine_checks import check_gpu, check_memory, check_points
 from vqflow.stages.part_checks import (
     POINTS,
     check_base,
@@ -34,14 +35,15 @@ from vqflow.stages.part_checks import (
 )
 
 
-def check(selection: Mapping[str, Any], data_root: Path | None = None) -> list[str]:
+def check(selection: Mapping[str, Any]) -> list[str]:
     """Builds every selected class with its arguments, and reads the user's data files.
 
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
-            (``stated``), and its ``cells``, pairs of data set and variant.
-        data_root: The folder of the data files; without it, none is read.
+            (``stated``), and its ``cells``, pairs of data set and variant; ``gpu``, where the
+            jobs run on this machine: the places that ask for a GPU; ``data_root``: the folder of
+            the data files, none of which are read without it.
 
     Returns:
         The names of what was built.
@@ -50,18 +52,22 @@ def check(selection: Mapping[str, Any], data_root: Path | None = None) -> list[s
         ConfigError: One line per mistake, each beginning with its place in the configuration.
     """
     attempts = _Attempts()
+    here = "gpu" in selection
+    attempts.run("GPU", partial(check_gpu, selection.get("gpu", ())))
     settings = [load_setting(value) for value in selection["settings"]]
     entries = {setting.dataset.name: setting.dataset for setting in settings}
     built = {
-        name: attempts.run(f"datasets.{name}", partial(_dataset, entry, data_root))
+        name: attempts.run(f"datasets.{name}", partial(_dataset, entry, selection.get("data_root")))
         for name, entry in entries.items()
     }
     datasets: dict[str, Dataset] = {name: each for name, each in built.items() if each is not None}
     for setting in settings:
         name = setting.dataset.name
-        if name in datasets:
-            model = partial(_model, setting, datasets[name])
-            attempts.run(f"variants.{setting.variant} on {name}", model)
+        if name not in datasets:
+            continue
+        spec = _stand_in(setting, datasets[name])
+        model = partial(_model, setting, spec, datasets[name], here)
+        attempts.run(f"variants.{setting.variant} on {name}", model)
     metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
         own = [setting for setting in settings if setting.dataset.name == name]
@@ -123,7 +129,7 @@ def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
-def _dataset(entry: DatasetEntry, data_root: Path | None) -> Dataset:
+def _dataset(entry: DatasetEntry, data_root: str | None) -> Dataset:
     dataset = build_entry(entry, "datasets", Dataset)
     if not hasattr(dataset, "kind"):
         raise ConfigError(
@@ -131,7 +137,7 @@ def _dataset(entry: DatasetEntry, data_root: Path | None) -> Dataset:
             "('vector' or 'image')"
         )
     if data_root is not None:
-        dataset.check(entry.name, data_root)
+        dataset.check(entry.name, Path(data_root))
     return dataset
 
 
@@ -220,28 +226,18 @@ def _figure(
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _model(setting: Setting, dataset: Dataset) -> None:
-    spec = _stand_in(setting, dataset)
+def _model(setting: Setting, spec: DataSpec, dataset: Dataset, here: bool) -> None:
+    check_memory(setting, dataset, spec.features, here)
     if isinstance(setting, DensitySetting):
         model = build_density(setting, spec)
         check_preprocessing(setting.dataset, model.preprocessing)
     else:
-        _check_charts(setting, dataset.sizes.get("train"))
-        _flow(setting, spec)
+        _flow(setting, spec, dataset)
 
 
-def _check_charts(setting: FlowSetting, points: int | None) -> None:
-    """Refuses more charts than there are training points, where their number is known."""
-    given = (entry.arguments().get("charts") for entry in candidates(setting.atlas))
-    charts = max((number for number in given if isinstance(number, int)), default=0)
-    if points is not None and charts > points:
-        raise ConfigError(
-            f"atlases.{setting.atlas.name}.charts: {charts}, but datasets.{setting.dataset.name} "
-            f"has {points} training points; allowed: as many charts, or fewer"
-        )
-
-
-def _flow(setting: FlowSetting, spec: DataSpec) -> None:
+def _flow(setting: FlowSetting, spec: DataSpec, dataset: Dataset) -> None:
+    for candidate in candidates(setting.atlas):
+        check_points(setting, dataset, build_atlas(candidate, spec))
     atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(POINTS, spec.features, generator=torch.Generator().manual_seed(0))
@@ -262,8 +258,7 @@ def _flow(setting: FlowSetting, spec: DataSpec) -> None:
 
 if __name__ == "__main__":
     try:
-        selection = json.load(sys.stdin)
-        names = check(selection, Path(selection["data_root"]))
+        names = check(json.load(sys.stdin))
     except ConfigError as error:
         sys.exit("\n".join(f"preflight: {line}" for line in str(error).splitlines()))
     print(f"preflight: {len(names)} data sets, models and metrics can be built")
