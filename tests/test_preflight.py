@@ -45,7 +45,7 @@ DIGITS = "vqflow.datasets.images.Digits"
         ),
         (
             {"datasets": {"helix": {"preprocess": [{"class": "vqflow.flows.Gaussian"}]}}},
-            "datasets.helix.preprocess.0.class: .* is not a vqflow.preprocessing.Bijection",
+            "datasets.helix.preprocess.0.class: .* is not a vqflow.preprocessing.base.Bijection",
         ),
         ({"flows": {"realnvp": {"class": "torch.nn.Linear"}}}, "flows.realnvp"),
     ],

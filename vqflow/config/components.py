@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from vqflow.config.entries import Component
@@ -13,6 +13,17 @@ Kind = TypeVar("Kind")
 
 class ConfigError(ValueError):
     """A mistake in the configuration; the message begins with its place in the file."""
+
+
+def classes_in(value: Any) -> Iterator[str]:
+    """Gives the import paths of all classes that plain values of a configuration name."""
+    if isinstance(value, Mapping):
+        if "class" in value:
+            yield str(value["class"])
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from classes_in(item)
 
 
 def import_class(path: str, place: str) -> Any:
@@ -70,9 +81,21 @@ def build_entry(entry: Component, section: str, kind: type[Kind], **context: Any
     Raises:
         ConfigError: If the class refuses its arguments or is another kind of thing.
     """
-    place = f"{section}.{entry.name}"
-    built = build(entry.arguments(), place, **context)
+    return build_kind(entry.arguments(), f"{section}.{entry.name}", kind, **context)
+
+
+def build_kind(component: Mapping[str, Any], place: str, kind: type[Kind], **context: Any) -> Kind:
+    """Builds as :func:`build` does, and checks what it is; a class, before it is called.
+
+    Raises:
+        ConfigError: If the class refuses its arguments or is another kind of thing.
+    """
+    path = component["class"]
+    wrong = ConfigError(f"{place}.class: '{path}' is not a {kind.__module__}.{kind.__qualname__}")
+    cls = import_class(path, place)
+    if isinstance(cls, type) and not issubclass(cls, kind):
+        raise wrong
+    built = build(component, place, **context)
     if not isinstance(built, kind):
-        expected = f"{kind.__module__}.{kind.__qualname__}"
-        raise ConfigError(f"{place}.class: '{entry.class_}' is not a {expected}")
+        raise wrong
     return built

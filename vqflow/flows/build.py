@@ -47,6 +47,8 @@ def build_flow(
     by_chart = _parameter(cls, "charts") is not None
     told = {"charts": charts} if by_chart else {"context": context}
     supplied: dict[str, Any] = {"features": features, **told}
+    if isinstance(cls, type) and not issubclass(cls, Flow):
+        raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
     wanted = _parameter(cls, "shape")
     if wanted is not None and shape is not None:
         supplied["shape"] = tuple(shape)
@@ -84,7 +86,7 @@ def _arguments(entry: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 def _activation(name: str, place: str) -> type[nn.Module]:
     activation = getattr(nn, name, None)
-    if activation is None:
+    if not (isinstance(activation, type) and issubclass(activation, nn.Module)):
         raise ConfigError(f"{place}.activation: no '{name}' in torch.nn; try 'ReLU' or 'SiLU'")
     chosen: type[nn.Module] = activation
     return chosen

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -18,7 +17,7 @@ from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.config.setting import AtlasSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
@@ -70,13 +69,12 @@ def _fit(
         log.warning(message)
         print(f"warning: {message}", file=sys.stderr)
     save_atlas(paths["atlas"], atlas)
-    with atomic_path(paths["charts"]) as temporary:
-        np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
+    save_arrays(paths["charts"], describe_charts(atlas, data))
     write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), paths["history"])
     write_csv(pd.DataFrame(fitted.scores, columns=list(choice.COLUMNS)), paths["choice"])
     config = dump(atlas.entry or setting.atlas)
     facts = provenance(stage="atlas", config=config, seed=seed, training_seconds=seconds)
-    write_json(paths["provenance"], facts)
+    save_json(paths["provenance"], facts)
 
 
 @torch.no_grad()

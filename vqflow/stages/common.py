@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from vqflow.config.values import fingerprint
-from vqflow.files import atomic_path
+from vqflow.files import save_text
 from vqflow.training.loop import Checkpoint
 
 
@@ -49,6 +49,5 @@ def run_trials(
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Writes a table atomically."""
-    with atomic_path(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+    """Writes a table atomically, with its checksum."""
+    save_text(path, frame.to_csv(index=False, lineterminator="\n"))

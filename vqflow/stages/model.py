@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import ConfigError
+from vqflow.config.components import ConfigError, classes_in
 from vqflow.config.setting import DensityModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Data
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density, save_density
 from vqflow.provenance import provenance
@@ -71,9 +70,8 @@ def _fit(
     seconds = round(time.monotonic() - started, 3)
     log.info("%s on %s, seed %d: %g seconds", setting.model.name, data.spec.name, seed, seconds)
     save_density(paths["model"], model, setting)
-    _check_saved(paths["model"], model, data)
-    with atomic_path(paths["snapshots"]) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False)
+    _check_saved(paths["model"], model, data, set(classes_in(dump(setting))))
+    save_arrays(paths["snapshots"], {})
     outcome = model.density.outcome or Outcome()
     columns = ["epoch", "train_loss", "validation_loss"]
     history = pd.DataFrame(outcome.history, columns=None if outcome.history else columns)
@@ -88,10 +86,10 @@ def _fit(
         best_epoch=outcome.best_epoch,
         training_seconds=seconds,
     )
-    write_json(paths["provenance"], facts)
+    save_json(paths["provenance"], facts)
 
 
-def _check_saved(path: Path, model: DensityModel, data: Data) -> None:
+def _check_saved(path: Path, model: DensityModel, data: Data, allow: Collection[str]) -> None:
     """Sees that the file gives back what was fitted, on some points of the validation split.
 
     Raises:
@@ -99,7 +97,7 @@ def _check_saved(path: Path, model: DensityModel, data: Data) -> None:
     """
     points = torch.as_tensor(data.points["validation"][:_COMPARED])
     x = model.preprocessing.dequantise(points, torch.Generator().manual_seed(0))
-    fitted, loaded = (each.log_prob(x) for each in (model, load_density(path)))
+    fitted, loaded = (each.log_prob(x) for each in (model, load_density(path, allow)))
     if not torch.allclose(fitted, loaded, rtol=_CLOSE, atol=_CLOSE, equal_nan=True):
         apart = float((fitted - loaded).abs().max())
         kind = type(model.density).__name__
