@@ -20,8 +20,9 @@ from vqflow.datasets.base import Array, Data
 from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import run_trials
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def fit_atlas(
         trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
             chart in data space, for figures), ``history``, ``choice`` (what the charts were
             chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
-            checkpoint; removed on success.
+            checkpoint.
         machine: Threads and device.
         code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """

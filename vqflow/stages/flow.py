@@ -25,8 +25,9 @@ from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import FlowTask, Objective
 from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import run_trials
 from vqflow.stages.snapshots import Snapshots
 from vqflow.training.loop import fit
 
@@ -49,8 +50,8 @@ def train_flow(
         data_path: What :func:`vqflow.stages.data.prepare_data` wrote.
         trials: Per seed, the path ``atlas`` of what :func:`vqflow.stages.atlas.fit_atlas`
             wrote, those to write: ``model``, ``history``, ``snapshots`` and ``provenance``,
-            and ``scratch``, the folder of the rolling checkpoint and the snapshots; removed
-            once all trials succeeded.
+            and ``scratch``, the folder of the rolling checkpoint and the snapshots; see
+            :func:`vqflow.stages.scratch.run_trials`.
         machine: Threads and device.
         code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """

@@ -19,8 +19,9 @@ from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density, save_density
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import run_trials
 from vqflow.training.loop import Outcome
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def fit_model(
         trials: Per seed, the paths to write, those of :func:`vqflow.stages.flow.train_flow`:
             ``model``, ``history`` (a row per epoch of a class that the training loop fits, else
             none), ``snapshots`` (empty) and ``provenance``; and ``scratch``, the folder that
-            the class may use while it fits; removed once all trials succeeded.
+            the class may use while it fits.
         machine: Threads and device.
         code: Identity of the code that runs; the scratch of other code is removed first.
     """
