@@ -6,11 +6,12 @@ CORES ?= all
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench format schema lock clean
+.PHONY: help demo test chaos lint bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
 	@echo "make test    set up and run the tests"
+	@echo "make chaos   set up, and kill a tiny run 100 times (an hour): it must end the same"
 	@echo "make lint    set up and check style, types and the workflow"
 	@echo "make bench   set up, install the peers and measure speed against them (20 minutes)"
 	@echo "make format  rewrite the code in the project's style"
@@ -32,6 +33,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+chaos: $(READY)
+	cd tests && $(abspath $(BIN))/python -m chaos --kills 100
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -231,18 +231,23 @@ def test_a_density_that_is_trained_saves_on_sigterm(tmp_path: Path) -> None:
         np.testing.assert_array_equal(value, fitted[1][key])
 
 
-@pytest.mark.parametrize("lost", ["epoch_2.npz", "epoch_4.npz"])
-def test_a_training_makes_snapshots_again_that_were_lost(
-    tmp_path: Path, lost: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("lost", [None, "epoch_2.npz", "epoch_4.npz"])
+def test_results_that_are_lost_after_their_job_are_made_again(
+    tmp_path: Path, lost: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outputs = train(tmp_path, "realnvp", training={"toy": SHORT})
+    """As by a Snakemake that does not know of them; from the last epoch if all of it is there."""
+    train(tmp_path, "realnvp", training={"toy": SHORT})
     expected = {name: (tmp_path / name).read_bytes() for name in ("model.pt", "snapshots.npz")}
     paths = {key: tmp_path / name for key, name in FLOW_FILES.items()}
     trial = {**paths, "atlas": tmp_path / "atlas.pt", "scratch": tmp_path / "scratch"}
-    (file,) = (tmp_path / "scratch").rglob(lost)
-    file.write_bytes(file.read_bytes()[:-9])
-    for name in expected:
-        outputs["model"].with_name(name).unlink()
-    train_flow(setting("realnvp").of_model(), tmp_path / "data.npz", {0: trial}, Machine())
-    assert f"{lost} is damaged" in caplog.text
+    if lost is not None:
+        (file,) = (tmp_path / "scratch").rglob(lost)
+        file.write_bytes(file.read_bytes()[:-9])
+    for path in paths.values():
+        path.unlink()
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        train_flow(setting("realnvp").of_model(), tmp_path / "data.npz", {0: trial}, Machine())
     assert {name: (tmp_path / name).read_bytes() for name in expected} == expected
+    assert caplog.text.count("train_loss=") == (0 if lost is None else 4)
+    assert lost is None or f"{lost} is damaged" in caplog.text
