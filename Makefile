@@ -58,7 +58,7 @@ schema: $(READY)
 	$(BIN)/python -m vqflow.config.schema
 
 lock:
-	uv pip compile --universal --python-version 3.11 --extra workflow --extra dev --extra slurm \
+	uv pip compile --universal --python-version 3.11 --extra workflow --extra dev --extra docs --extra slurm \
 		pyproject.toml \
 		-c envs/constraints.txt --no-header --no-annotate -o envs/requirements.lock
 	{ sed '/^  - pip:/q' envs/environment.yaml; sed 's/^/      - /' envs/requirements.lock; } \

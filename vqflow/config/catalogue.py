@@ -6,7 +6,7 @@ Imports no torch, so that parsing the workflow stays fast.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -51,10 +51,11 @@ class Config(Strict):
 
     run: Name = Field(description="Name of the run: results go to results/<run>/.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Trial seeds.")
-    gather_trials: bool = Field(
-        False,
+    gather_trials: bool | Literal["auto"] = Field(
+        "auto",
         description="All trials of a variant on a data set in one job, one after the other: for "
-        "trainings of seconds, where starting a job costs as much.",
+        "trainings of seconds, where starting a job costs as much. auto: where every training of "
+        "the run is expected to take less than two minutes.",
     )
     data_root: str = Field(
         "data", description="Folder of downloaded data; the variable VQFLOW_DATA overrides it."

@@ -98,8 +98,8 @@ class Budget(Strict):
     )
 
 
-class Optimisation(Budget):
-    """A training, and what its job may use."""
+class Uses(BaseModel):
+    """What jobs may use and ask a scheduler for; no result depends on it."""
 
     threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
     device: WantedDevice = Field(
@@ -107,6 +107,23 @@ class Optimisation(Budget):
         exclude=True,
         description="Where it is trained; auto: on a GPU where the workflow sees one.",
     )
+    mem_mb: int | None = Field(
+        None,
+        ge=100,
+        exclude=True,
+        description="Memory, in MB, that the job asks a scheduler for; null: estimated.",
+    )
+    runtime: int | None = Field(
+        None,
+        ge=1,
+        exclude=True,
+        description="Minutes that the job asks a scheduler for; null: estimated. A training that "
+        "needs more goes on in its next job.",
+    )
+
+
+class Optimisation(Budget, Uses):
+    """A training, and what its job may use."""
 
     def on(self, device: Device) -> Self:
         """Gives the same on a device."""
@@ -209,12 +226,10 @@ class Sampling(Entry):
     )
 
 
-class DensityEntry(Component):
+class DensityEntry(Component, Uses):
     """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
 
     training: Budget | None = Field(None, description="For models that are trained.")
-    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the jobs.")
-    device: WantedDevice = Field("cpu", exclude=True, description="Whether the jobs ask for a GPU.")
 
     def arguments(self) -> dict[str, Any]:
         """Gives the class and its arguments, the training among them where there is one."""

@@ -136,6 +136,10 @@ class Dataset(ABC):
     shape: tuple[int, ...] | None = None
     """The shape of a point, where it is known without reading: models are checked against it."""
 
+    most_points: ClassVar[int | None] = None
+    """Training points where no argument ``n_train`` says how many, as a literal: the workflow
+    estimates from it what jobs take."""
+
     file_arguments: ClassVar[tuple[str, ...]] = ()
     """The arguments that name files below the data root, as a literal. The workflow sees a change
     of what is in them; whoever reads other files must repeat ``prepare_data`` himself."""

@@ -83,6 +83,7 @@ class Digits(ImageSet):
 
     IMAGES = 1797
     shape = (1, 8, 8)
+    most_points = 1297
 
     def __init__(
         self,
@@ -136,6 +137,7 @@ class MNIST(ImageSet):
     """
 
     shape = (1, 28, 28)
+    most_points = 50_000
     # With the sums, what is read is known without a file: the code's identity holds the data's.
     MD5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,25 +18,39 @@ from vqflow.config.entries import Component, Device
 from vqflow.config.values import Model, load
 from vqflow.stages.machine import Machine
 
+log = logging.getLogger(__name__)
+
 
 def start_job(log_path: str) -> None:
     """Sends log messages, warnings and an uncaught error of this process to its log file.
 
-    Appends, so that a job that resumes keeps the lines of its first part. The terminal
-    keeps the progress bar, and of an uncaught error its one line.
+    The lines of earlier attempts come first: Snakemake removes a job's log before each, so that
+    they are kept in a hidden file beside it. The terminal keeps the progress, and of an uncaught
+    error its one line.
     """
+    log_file = Path(log_path)
+    kept = log_file.with_name(f".{log_file.name}")
+    if kept.is_file():
+        shutil.copyfile(kept, log_file)
     logging.basicConfig(
-        filename=log_path,
+        handlers=[logging.FileHandler(file, encoding="utf-8") for file in (log_file, kept)],
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,
+    )
+    queued = os.environ.get("SLURM_JOB_ID")
+    log.info(
+        "started on %s, process %d%s",
+        socket.gethostname(),
+        os.getpid(),
+        f", SLURM job {queued}" if queued else "",
     )
     logging.captureWarnings(True)
 
     def on_error(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
-        logging.getLogger("vqflow").error("job failed", exc_info=(kind, error, trace))
+        log.error("job failed", exc_info=(kind, error, trace))
         name = "" if issubclass(kind, ConfigError) else f"{kind.__name__}: "
         print(f"error: {name}{error} (log: {log_path})", file=sys.stderr)
 

@@ -14,12 +14,14 @@ rule fit_atlas:
         f"{LOGS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.log",
     benchmark:
         f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.tsv"
+    group:
+        submission("fit")
     conda:
         "../../envs/environment.yaml"
     threads: atlas_threads
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=asked(request_of_atlas, "mem_mb"),
+        runtime=asked(request_of_atlas, "runtime"),
         gpu=atlas_gpus,
     params:
         stage=atlas_params,

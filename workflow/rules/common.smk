@@ -9,6 +9,7 @@ from vqflow.config.components import ConfigError
 from vqflow.config.inputs import check_data_files, data_digests, plan
 from vqflow.config.values import canonical, data_root, dump
 from vqflow.config.parsing import parse_config, refuse_repeated_keys
+from vqflow.config.requests import gathers_trials
 from vqflow.config.setting import FlowSetting, Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.identity import Code
@@ -55,19 +56,20 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-# A job's trials: one, or all of them where the configuration gathers them.
-TRIALS = "trials" if CONFIG.gather_trials else "seed{seed}"
+# A job's trials: one, or all of them where trainings are short.
+GATHERED = gathers_trials(CONFIG)
+TRIALS = "trials" if GATHERED else "seed{seed}"
 
 
 def of_trials(pattern):
     """A file of each of the job's trials."""
-    if CONFIG.gather_trials:
+    if GATHERED:
         return expand(pattern, seed=CONFIG.seeds, allow_missing=True)
     return pattern
 
 
 def trial_seeds(wildcards):
-    return CONFIG.seeds if CONFIG.gather_trials else [int(wildcards.seed)]
+    return CONFIG.seeds if GATHERED else [int(wildcards.seed)]
 
 
 def stage(script, value, entries=None):
@@ -142,7 +144,7 @@ def atlas_threads(wildcards):
 
 def atlas_gpus(wildcards):
     training = atlas_setting(wildcards).atlas.training
-    return int(training is not None and uses_gpu(training.device))
+    return gpus(training.device) if training else 0
 
 
 def setting(wildcards):
@@ -162,7 +164,7 @@ def variant_threads(wildcards):
 
 
 def variant_gpus(wildcards):
-    return int(uses_gpu(setting(wildcards).uses.device))
+    return gpus(setting(wildcards).uses.device)
 
 
 def samples_params(wildcards):
@@ -203,7 +205,7 @@ def reference_threads(wildcards):
 
 def reference_gpus(wildcards):
     """Networks of the metrics run where the data set's models are trained."""
-    return int(any(uses_gpu(uses.device) for uses in dataset_uses(wildcards)))
+    return max(gpus(uses.device) for uses in dataset_uses(wildcards))
 
 
 def reference_params(wildcards):

@@ -8,12 +8,14 @@ rule make_reference:
         f"{LOGS}/references/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/references/{{dataset}}.tsv"
+    group:
+        submission("fit")
     conda:
         "../../envs/environment.yaml"
     threads: reference_threads
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=asked(request_of_reference, "mem_mb"),
+        runtime=asked(request_of_reference, "runtime"),
         gpu=reference_gpus,
     params:
         stage=reference_params,
@@ -41,12 +43,14 @@ rule evaluate:
         f"{LOGS}/metrics/{{dataset}}/{{variant}}.log",
     benchmark:
         f"{BENCHMARKS}/metrics/{{dataset}}/{{variant}}.tsv"
+    group:
+        submission("score")
     conda:
         "../../envs/environment.yaml"
     threads: variant_threads
     resources:
-        mem_mb=8000,
-        runtime=1440,
+        mem_mb=asked(request_of_scoring, "mem_mb"),
+        runtime=asked(request_of_scoring, "runtime"),
         gpu=variant_gpus,
     params:
         stage=evaluate_params,

@@ -22,12 +22,14 @@ rule train_flow:
         f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/{TRIALS}.tsv"
     wildcard_constraints:
         variant=one_of(FLOW_VARIANTS),
+    group:
+        submission("fit")
     conda:
         "../../envs/environment.yaml"
     threads: variant_threads
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=asked(request_of_model, "mem_mb"),
+        runtime=asked(request_of_model, "runtime"),
         gpu=variant_gpus,
     params:
         stage=flow_params,

@@ -17,12 +17,14 @@ rule fit_model:
         f"{BENCHMARKS}/flows/{{dataset}}/{{variant}}/{TRIALS}.tsv"
     wildcard_constraints:
         variant=one_of(DENSITY_VARIANTS),
+    group:
+        submission("fit")
     conda:
         "../../envs/environment.yaml"
     threads: variant_threads
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=asked(request_of_model, "mem_mb"),
+        runtime=asked(request_of_model, "runtime"),
         gpu=variant_gpus,
     params:
         stage=density_params,

@@ -1,3 +1,10 @@
+# Seconds each: where Snakemake runs, rather than a submission to a cluster for each.
+localrules:
+    make_tables,
+    make_claims,
+    plot,
+
+
 rule make_tables:
     input:
         metrics=[

@@ -15,12 +15,14 @@ rule sample_flow:
         f"{LOGS}/samples/{{dataset}}/{{variant}}/{TRIALS}.log",
     benchmark:
         f"{BENCHMARKS}/samples/{{dataset}}/{{variant}}/{TRIALS}.tsv"
+    group:
+        submission("score")
     conda:
         "../../envs/environment.yaml"
     threads: variant_threads
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=asked(request_of_scoring, "mem_mb"),
+        runtime=asked(request_of_scoring, "runtime"),
         gpu=variant_gpus,
     params:
         stage=samples_params,

@@ -1,0 +1,165 @@
+"""Runs through a real SLURM: equal to local ones, whatever happens on the way.
+
+Minutes each: `make test-slurm`, where a SLURM answers.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Make, Project, answer, kill, queued, submitted, wait_for
+
+pytestmark = pytest.mark.slurm
+
+SMALL: dict[str, Any] = {
+    "run": "small",
+    "seeds": [0, 1],
+    "datasets": {"helix": {"n_train": 400, "n_validation": 100, "n_test": 100}},
+    "training": {"toy": {"epochs": 3}},
+    "sampling": {"default": {"samples": 50, "confinement_samples": 10}},
+    "benchmarks": {
+        "toys": {
+            "datasets": ["helix"],
+            "variants": ["realnvp"],
+            "metrics": ["log_likelihood"],
+        }
+    },
+}
+LONG_EPOCHS = 4000
+LONG = {**SMALL, "seeds": [0], "gather_trials": False, "training": {"toy": {"epochs": LONG_EPOCHS}}}
+
+
+def training(folder: Project) -> str:
+    """The lines of the long training's log."""
+    return folder.log("small", "flows/helix/realnvp/*.log")
+
+
+def epochs(lines: str) -> list[int]:
+    return [int(number) for number in re.findall(r" epoch=(\d+)", lines)]
+
+
+@pytest.fixture
+def local(project: Make) -> Project:
+    """A run of the long training here, for what it must be equal to."""
+    made = project("local", LONG)
+    made.run("--cores", "2", profile="default")
+    return made
+
+
+def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(project: Make) -> None:
+    demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    here, there = project("here", demo), project("there", demo)
+    start = time.monotonic()
+    here.run("--cores", "2", profile="default")
+    took = time.monotonic() - start
+    output = there.run()
+    assert there.tables("demo") == here.tables("demo")
+    figures = sorted((here.folder / "results" / "demo" / "figures").glob("*.png"))
+    for figure in figures:
+        assert (there.folder / figure.relative_to(here.folder)).read_bytes() == figure.read_bytes()
+    assert figures and 1 <= len(submitted(output)) <= 12
+    assert time.monotonic() - start - took <= 1.5 * took + 30
+
+
+def test_a_cancelled_training_is_submitted_again(project: Make, local: Project) -> None:
+    made = project("cancelled", LONG)
+    started = made.start()
+    wait_for(lambda: len(epochs(training(made))) > 200)
+    (job,) = [number for number, state in queued().items() if state == "RUNNING"]
+    answer("scancel", job)
+    output = made.finish(started)
+    assert "Trying to restart" in output
+    assert made.tables("small") == local.tables("small")
+
+
+def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: Project) -> None:
+    longer = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "runtime": 1}}}
+    made = project("limited", longer, max_runtime=1)
+    made.settings = {"retries": 0, "default-resources": {"slurm_extra": "'--signal=TERM@30'"}}
+    made.write(longer)
+    output = made.run()
+    lines = training(made)
+    assert lines.count("started on") >= 2, lines[:2000]
+    assert lines.count("resumed") >= 1
+    assert "Trying to restart" not in output
+    assert made.tables("small") == local.tables("small")
+
+
+def test_a_job_without_enough_memory_gets_more(project: Make) -> None:
+    starved = {**LONG, "training": {"toy": {"epochs": 1000, "mem_mb": 330}}}
+    made = project("starved", starved)
+    output = made.run()
+    assert "memory limit" in output, "the scheduler's reason stands in the terminal"
+    assert "Trying to restart" in output
+    assert training(made).count("started on") >= 2
+
+
+def test_an_orphan_and_its_successor_do_not_meet(project: Make, local: Project) -> None:
+    made = project("orphan", LONG)
+    started = made.start()
+    wait_for(lambda: len(epochs(training(made))) > 200)
+    kill(started)
+    output = made.run()
+    assert made.tables("small") == local.tables("small")
+    assert "LockException" not in output
+    seen = epochs(training(made))
+    assert len(seen) == len(set(seen)), "no epoch was trained twice"
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_drained_node_is_waited_for(project: Make) -> None:
+    (node,) = set(answer("sinfo", "--noheader", "--Node", "--format=%N").split())
+    made = project("drained", SMALL)
+    answer("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+    try:
+        started = made.start()
+        wait_for(lambda: "PENDING" in queued().values())
+    finally:
+        answer("scontrol", "update", f"nodename={node}", "state=resume")
+    made.finish(started)
+
+
+@pytest.mark.usefixtures("operator")
+def test_jobs_go_to_the_partition_that_has_what_they_ask_for(project: Make, partition: str) -> None:
+    for name in ("cpus", "gpus"):
+        answer(
+            "scontrol", "create", f"partitionname={name}", "nodes=ALL", "state=up", "maxtime=240"
+        )
+    run = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "device": "cuda"}}}
+    made = project("routed", run)
+    made.partitions = {"cpus": {"max_runtime": 240}, "gpus": {"max_runtime": 240, "max_gpu": 1}}
+    made.settings = {"retries": 0}
+    made.write(run)
+    try:
+        output = made.run(fails=True)  # the GPU is pretended
+    finally:
+        for name in ("cpus", "gpus"):
+            answer("scontrol", "delete", f"partitionname={name}")
+    chosen = dict(re.findall(r"Auto-selected partition '(\w+)' for job (\w+)", output))
+    by_rule = {
+        rule: place for place, rule in re.findall(r"partition '(\w+)' for job (\w+)", output)
+    }
+    assert chosen and by_rule["fit_atlas"] == "cpus"
+    assert by_rule["make_reference"] == by_rule["train_flow"] == "gpus"
+
+
+def test_a_cluster_without_accounts_is_said_at_the_start(project: Make) -> None:
+    if "accounting_storage/none" not in answer("scontrol", "show", "config"):
+        pytest.skip("this cluster keeps accounts")
+    made = project("accounts", SMALL)
+    made.settings = {"slurm-status-command": "sacct"}
+    made.write(SMALL)
+    output = made.run(fails=True)
+    assert "slurm-status-command is sacct, but the cluster keeps no accounts" in output
+    assert not (made.folder / "results").exists()
+
+
+def test_partitions_that_are_not_there_are_said_at_the_start(project: Make) -> None:
+    made = project("absent", SMALL)
+    made.partitions = {"nowhere": {"max_runtime": 60}}
+    made.write(SMALL)
+    assert "no partition nowhere; the cluster has" in made.run(fails=True)
