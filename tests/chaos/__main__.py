@@ -1,10 +1,10 @@
 """Kills a tiny run again and again, types the same command, and compares the tables: `make chaos`.
 
-Half of the kills come at a random time, half amid a write (``sitecustomize.py`` beside this). All
-are SIGKILL to the whole process group, and what follows is the same command. A run that ended is
+Kills come while it starts, some time into a job, or amid a write (``sitecustomize.py`` beside
+this). All are SIGKILL to the whole process group, and what follows is the same command. A run that ended is
 compared, byte by byte, with one that nothing disturbed, and a new one begun.
 
-``python -m chaos --kills 100 --seed 0`` in ``tests/``; a kill takes about 10 s.
+``python -m chaos --kills 100 --seed 0`` in ``tests/``; a kill takes 10 s or more.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ benchmarks:
 """
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
 COMPARED = ["tables/metrics.csv", "tables/summary.csv", "tables/summary.md", "claims.csv"]
-LONGEST = 24
 PATIENCE = 40
 """Kills of one run after which it is left in peace, to end."""
 
@@ -99,12 +98,18 @@ def stage(note: str) -> str:
 
 def disturb(folder: Path, draw: random.Random, seed: str, kills: Counter[str]) -> bool:
     """Runs once and kills; gives whether the run ended before that, and well."""
-    amid_write = draw.random() < 0.5
+    moment = draw.choice(["write", "write", "job", "job", "start"])
     log = folder / "kills.log"
     before = len(log.read_text().splitlines()) if log.exists() else 0
-    process = start(folder, seed, 0.01 if amid_write else 0.0)
-    deadline = time.monotonic() + (2 * LONGEST if amid_write else draw.uniform(0.5, LONGEST))
-    while process.poll() is None and time.monotonic() < deadline:
+    process = start(folder, seed, 0.01 if moment == "write" else 0.0)
+    jobs, begun = draw.randint(1, 4), ""
+    deadline = time.monotonic() + draw.uniform(0.2, 8) if moment == "start" else None
+    while process.poll() is None and (deadline is None or time.monotonic() < deadline):
+        now = " and ".join(running(folder))
+        if moment == "job" and deadline is None and now not in ("", begun):
+            begun, jobs = now, jobs - 1
+            if jobs == 0:
+                deadline = time.monotonic() + draw.uniform(0, 8)
         time.sleep(0.05)
     if process.poll() is None:
         rules = running(folder) or ["snakemake"]
@@ -148,11 +153,10 @@ def main() -> None:
             ours, theirs = (each / "results" / "tiny" / name for each in (folder, quiet))
             if ours.read_bytes() != theirs.read_bytes():
                 sys.exit(f"chaos: {ours} differs from {theirs}")
+        print("\n".join(f"{count:5} {name}" for name, count in sorted(kills.items())))
         left = [path for path in (folder / "results").rglob(".*-*") if path.is_file()]
         runs += 1
         print(f"{runs} runs, {kills.total()} kills, tables equal; {len(left)} temporary files left")
-    for name, count in sorted(kills.items()):
-        print(f"{count:5} {name}")
     shutil.rmtree(root)
 
 

@@ -31,8 +31,8 @@ class Checkpoint:
     """A rolling checkpoint: where it is, and what it belongs to.
 
     Attributes:
-        path: The file; the one before it is kept beside it. Removed by the caller once results
-            are written.
+        path: The file; the one before it is kept beside it. Removed by the caller once
+            nobody needs it.
         fingerprint: Identifies all that the result depends on.
         interval: Least time between two checkpoints, in seconds.
         lacking: Says which file that goes with the state after an epoch is missing or damaged.
