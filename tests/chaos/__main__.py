@@ -1,8 +1,8 @@
 """Kills a tiny run again and again, types the same command, and compares the tables: `make chaos`.
 
 Kills come while it starts, some time into a job, or amid a write (``sitecustomize.py`` beside
-this). All are SIGKILL to the whole process group, and what follows is the same command. A run that ended is
-compared, byte by byte, with one that nothing disturbed, and a new one begun.
+this). All are SIGKILL to the whole process group, and what follows is the same command. A run that
+ended is compared, byte by byte, with one that nothing disturbed, and a new one begun.
 
 ``python -m chaos --kills 100 --seed 0`` in ``tests/``; a kill takes 10 s or more.
 """
