@@ -40,6 +40,7 @@ LAYERS = [
     {"claims", "figures"},
     {"stages"},
     {"show"},
+    {"terminal"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 FILES = sorted((ROOT / "vqflow").rglob("*.py"))

@@ -28,6 +28,8 @@ _UNKNOWN_MINUTES = 24 * 60
 _START_MINUTES = 3
 _SLACK = 4.0
 _SCORING_SECONDS = 20.0
+_START_SECONDS = 3.0
+_UNSAID_MINUTES = 10
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,36 @@ def submitted_whole(config: Config) -> set[str]:
         total = len(config.seeds) * sum(known) + _SCORING_SECONDS * len(known)
         if len(known) == len(takes) and total <= SUBMISSION_SECONDS:
             found.add(dataset)
+    return found
+
+
+def expected_seconds(config: Config, earlier: Measured) -> dict[str, float]:
+    """Gives what jobs are expected to take, by their rule, data set and atlas or variant.
+
+    Args:
+        config: The configuration.
+        earlier: Measured seconds per epoch.
+
+    Returns:
+        Also for each rule alone the mean of its jobs.
+    """
+    trials = len(config.seeds) if gathers_trials(config) else 1
+    found: dict[str, float] = {}
+    for (dataset, variant), setting in config.settings().items():
+        size = data_size(setting.dataset)
+        rule = "train_flow" if isinstance(setting, FlowSetting) else "fit_model"
+        seconds = training_seconds(setting, size, earlier)
+        found[f"{rule} {dataset} {variant}"] = trials * (seconds or 60 * _UNSAID_MINUTES)
+        scored = 60 if size is None or size.features > 100 else 3
+        found[f"evaluate {dataset} {variant}"] = len(config.seeds) * scored
+        if isinstance(setting, FlowSetting):
+            seconds = atlas_seconds(setting.atlas, size)
+            name = f"fit_atlas {dataset} {setting.atlas.name}"
+            found[name] = trials * (seconds or 60 * _UNSAID_MINUTES)
+    found = {name: _START_SECONDS + seconds for name, seconds in found.items()}
+    for rule in {name.partition(" ")[0] for name in found}:
+        own = [seconds for name, seconds in found.items() if name.startswith(f"{rule} ")]
+        found[rule] = sum(own) / len(own)
     return found
 
 

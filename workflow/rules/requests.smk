@@ -2,6 +2,7 @@ from vqflow.config.expected import file_size, measured
 from vqflow.config.requests import (
     Limits,
     atlas_request,
+    expected_seconds,
     model_request,
     scoring_request,
     submitted_whole,
@@ -143,3 +144,13 @@ def answer(*command):
         return subprocess.run(command, capture_output=True, text=True).stdout
     except OSError:
         return ""
+
+
+def announce():
+    """Says what the run will do, and about how long it will take."""
+    counts = (
+        f"{len(CONFIG.selected_datasets())} data sets, "
+        f"{len(CONFIG.selected_variants())} variants, {len(CONFIG.seeds)} seeds"
+    )
+    told = {"expected": expected_seconds(CONFIG, EARLIER), "cores": workflow.cores or 1}
+    logger.info(f"{CONFIG.run}: {counts}", extra=told)
