@@ -10,13 +10,14 @@ LOCK := envs/requirements.lock
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo run check test test-slurm lint docs package crate bench format schema lock clean
+.PHONY: help install demo run check test test-slurm chaos lint docs package crate bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
 	@echo "make run     set up, check and run CONFIG=config/toy3d.yaml, or another run's file"
 	@echo "make check   set up and say what is wrong in CONFIG, file and line or place; runs nothing"
 	@echo "make test    set up and run the tests"
+	@echo "make chaos   set up, and kill a tiny run 100 times (an hour): it must end the same"
 	@echo "make lint    set up and check style, types and the workflow"
 	@echo "make test-slurm  run the tests that go through a SLURM, where one answers"
 	@echo "make docs    set up and build the documentation into site/"
@@ -65,6 +66,9 @@ test: $(READY)
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 0 -m slurm tests/cluster
+
+chaos: $(READY)
+	cd tests && $(abspath $(BIN))/python -m chaos --kills 100
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -15,8 +15,16 @@ from vqflow.source import class_attributes
 from vqflow.stages.evaluate import build_metric
 
 LAYERS = [
-    {"__init__", "seeding", "files", "provenance", "per_chart", "source", "kernel_density"},
-    {"memo", "reading", "published"},
+    {
+        "__init__",
+        "seeding",
+        "files",
+        "provenance",
+        "per_chart",
+        "source",
+        "kernel_density",
+    },
+    {"memo", "reading", "published", "processes"},
     {"identity"},
     {"config"},
     {"datasets"},

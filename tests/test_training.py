@@ -187,7 +187,7 @@ def test_a_killed_training_resumes_bit_equal(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
             assert not (folder / "result.pt").exists()
-            done = load_weights(folder / "checkpoint.pt")["outcome"]["history"]
+            done = load_weights(folder / "checkpoint.pt")["state"]["outcome"]["history"]
             assert 1 <= len(done) < 8
         subprocess.run([*command, "0"], cwd=ROOT, check=True, timeout=240)
         results[name] = load_weights(folder / "result.pt")

@@ -343,6 +343,9 @@ def test_verify_compares_a_finished_run_with_its_reference(project: Path) -> Non
     table.loc[0, "value"] += 1
     table.to_csv(reference / "tables" / "metrics.csv", index=False)
     output = run(project, *arguments, fails=True)
+    assert "reference/tiny/tables/metrics.csv is damaged" in output, "it was changed by hand"
+    (reference / "tables" / ".metrics.csv.sha256").unlink()
+    output = run(project, *arguments, fails=True)
     assert (
         len(re.findall(r"^verify: 1 of \d+ cells differ, the first is helix/", output, re.M)) == 1
     )

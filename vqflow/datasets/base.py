@@ -12,6 +12,8 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from vqflow.files import load_arrays
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 
@@ -103,14 +105,17 @@ class Data:
 
     @classmethod
     def load(cls, path: Path) -> Data:
-        """Reads what :meth:`save` wrote."""
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            vqflow.files.DamagedError: If the file is not what was written.
+        """
         groups: dict[str, dict[str, Array]] = {"points": {}, "labels": {}, "log_density": {}}
-        with np.load(path, allow_pickle=False) as file:
-            name, kind, shape, levels = (str(value) for value in file["spec"])
-            for key in file.files:
-                if key != "spec":
-                    group, split = key.split("/")
-                    groups[group][split] = file[key]
+        arrays = load_arrays(path)
+        name, kind, shape, levels = (str(value) for value in arrays.pop("spec"))
+        for key, array in arrays.items():
+            group, split = key.split("/")
+            groups[group][split] = array
         spec = DataSpec(
             name=name,
             kind="image" if kind == "image" else "vector",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqflow.config.setting import ModelSetting
+from vqflow.files import load_json
 from vqflow.library.points import Kind, Points, read_points
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
@@ -168,16 +168,18 @@ class FittedModel(FittedDensity):
         return "\n  ".join(lines)
 
 
-def load(path: str | Path) -> FittedDensity:
+def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
     """Loads a model: a :class:`FittedModel`, unless the workflow fitted one that is no flow.
 
     Args:
         path: A file that :meth:`FittedModel.save` wrote, or the folder of one that the workflow
             trained, such as ``results/demo/flows/helix/vq-maf/seed0``.
+        allow: Import paths of classes, such as ``"my_things.TwoOrders"``, that the file may name
+            besides this library's: loading runs their code.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If the file holds no model.
+        ValueError: If the file holds no model, is damaged, or names another class.
 
     Example:
         >>> import tempfile
@@ -202,7 +204,7 @@ def load(path: str | Path) -> FittedDensity:
     if (reason := read_divergence(file)) is not None:
         raise ValueError(f"{file} holds no model: {reason}")
     try:
-        model = load_any(file)
+        model = load_any(file, allow=allow)
         fitted = FittedDensity(model, {})
         if isinstance(model, VQFlow):
             fitted = FittedModel(model, *load_origin(file))
@@ -214,5 +216,5 @@ def load(path: str | Path) -> FittedDensity:
 
 def _warn_of_divergence(status: Path) -> None:
     """Warns where the workflow says beside its model that the run diverged."""
-    if status.is_file() and json.loads(status.read_text(encoding="utf-8"))["status"] == "diverged":
+    if status.is_file() and load_json(status)["status"] == "diverged":
         warnings.warn(f"{status}: the training of this model diverged", stacklevel=3)

@@ -43,7 +43,7 @@ class Density(ABC):
     scratch: Path | None = None
     """A folder for what a class wants to keep of a fit in progress. The job sets it before
     :meth:`fit`. One that was killed and starts again with the same settings and code finds what
-    is in it; it is removed when the model is saved. A class that does not look at it starts
+    is in it; it is removed when the run has succeeded. A class that does not look at it starts
     afresh."""
 
     lower_bound: bool = False

@@ -19,12 +19,13 @@ from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.config.setting import AtlasSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.diverged import save_divergence
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import run_trials
 from vqflow.training.outcome import DivergedError
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def fit_atlas(
         trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
             chart in data space, for figures), ``history``, ``choice`` (what the charts were
             chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
-            checkpoint; removed on success.
+            checkpoint.
         machine: Threads and device.
         code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """
@@ -86,8 +87,7 @@ def _fit(
         _warn_of_few(f"atlases.{setting.atlas.name} on {data.spec.name}, seed {seed}", data, atlas)
         save_atlas(paths["atlas"], atlas)
         charts = describe_charts(atlas, data)
-    with atomic_path(paths["charts"]) as temporary:
-        np.savez(temporary, allow_pickle=False, **charts)
+    save_arrays(paths["charts"], charts)
     history = pd.DataFrame(fitted.history, columns=None if fitted.history else ["epoch"])
     write_csv(history, paths["history"])
     write_csv(pd.DataFrame(scores, columns=list(choice.COLUMNS)), paths["choice"])
@@ -99,7 +99,7 @@ def _fit(
         reason=reason,
         training_seconds=seconds,
     )
-    write_json(paths["provenance"], facts)
+    save_json(paths["provenance"], facts)
 
 
 def _warn_of_few(place: str, data: Data, atlas: Atlas) -> None:

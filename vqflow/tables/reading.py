@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from vqflow.files import open_text
+
 _TEXTS = ("dataset", "variant", "metric", "split", "status", "unit")
 _INTEGERS = ("seed", "epoch")
 _NEEDED = (*_TEXTS, *_INTEGERS, "value")
@@ -28,7 +30,7 @@ def read_scores(path: str | Path) -> pd.DataFrame:
         ValueError: If a column is missing.
     """
     table = pd.read_csv(
-        path,
+        open_text(path),
         dtype={name: "str" for name in _TEXTS} | dict.fromkeys(_INTEGERS, "Int64"),
         converters={"value": lambda text: float(text or "nan")},
         keep_default_na=False,

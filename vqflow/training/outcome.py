@@ -48,6 +48,11 @@ class Outcome:
     best_epoch: int = 0
     seconds: float = 0.0
 
+    @property
+    def ended(self) -> int:
+        """How many epochs :meth:`vqflow.training.loop.Task.end_epoch` was called after."""
+        return len(self.history) - (self.status == "diverged")
+
     def diverge(self, met: str) -> None:
         """Records that training met something that no model can be made of."""
         self.status, self.reason = "diverged", f"training met {met}"

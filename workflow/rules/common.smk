@@ -14,7 +14,9 @@ from vqflow.config.selection import selection_of
 from vqflow.config.setting import FlowSetting, Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.identity import Code
+from vqflow.stages.locks import free_dead_locks
 from vqflow.stages.machine import uses_gpu
+from vqflow.stages.scratch import remove_finished
 
 if "benchmarks" not in config:
     raise WorkflowError(
