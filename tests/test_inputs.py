@@ -142,3 +142,16 @@ def test_nothing_to_score_is_a_mistake(tmp_path: Path, monkeypatch: pytest.Monke
     config = parse_config(demo(benchmarks={"digits": {"metrics": ["fid_inception"]}}))
     with pytest.raises(ConfigError, match=r"^benchmarks.digits.metrics: .*fid_inception"):
         plan(config, main_process=True)
+
+
+def test_a_baseline_that_is_not_selected_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which is no mistake: one may run a variant alone."""
+    monkeypatch.setenv(LEFT_OUT, "")
+    plan(parse_config(demo()), main_process=True)
+    assert capsys.readouterr().err == ""
+    alone = {"toys": {"variants": ["vq-maf"]}, "digits": {"variants": ["vq-maf"]}}
+    plan(parse_config(demo(benchmarks=alone)), main_process=True)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("variants.vq-maf.baseline: 'maf' is not selected")

@@ -39,7 +39,7 @@ LAYERS = [
     {"tables"},
     {"claims", "figures"},
     {"stages"},
-    {"show"},
+    {"show", "check"},
     {"terminal"},
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

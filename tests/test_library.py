@@ -157,7 +157,10 @@ def test_charts_that_are_given_with_few_points_are_warned_of() -> None:
         ({"flow": "glow"}, "flow is 'glow'; allowed: realnvp, maf, nsf, gaussian, or {'class'"),
         ({"flow": {"transforms": 2}}, "flow is {'transforms': 2}; needed: a name"),
         ({"flow": {"class": "zuko.flows.X"}}, "flow.class: no 'X' in module 'zuko.flows'"),
-        ({"flow": {"class": "zuko.flows.MAF", "depth": 1}}, "flow: zuko.flows.MAF refuses"),
+        (
+            {"flow": {"class": "zuko.flows.MAF", "depth": 1}},
+            "flow.depth: zuko.flows.MAF has no such",
+        ),
         ({"charts": 0}, "charts is 0; allowed: 1 to 120, the points to train on"),
         ({"charts": 121}, "charts is 121; allowed: 1 to 120, the points to train on"),
         ({"charts": 2.0}, "charts is 2.0; needed: a whole number, or None"),

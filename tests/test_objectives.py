@@ -118,7 +118,7 @@ class Endless(Covering):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"class": "test_objectives.Tempered"}, "objectives.mine: .* refuses its arguments"),
+        ({"class": "test_objectives.Tempered"}, "objectives.mine.temperature: is missing"),
         (
             {"class": "torch.nn.ReLU"},
             "objectives.mine.class: .* is not a vqflow.objectives.base",

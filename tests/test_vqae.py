@@ -176,7 +176,7 @@ def test_a_fitted_atlas_is_read_without_the_library(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"quantiser": {"decay": 0.9}}, "atlases.vq32: .* needs a class, the import path"),
-        ({"quantiser": {**VQ, "decoy": 1}}, "atlases.vq32.quantiser: .* refuses its arguments"),
+        ({"quantiser": {**VQ, "decoy": 1}}, "atlases.vq32.quantiser.decoy: .* did you mean"),
         ({"quantiser": {**VQ, "heads": 2}}, "atlases.vq32.quantiser: .* no single codebook of 8"),
         (
             {"quantiser": {"class": LIBRARY + "ResidualVQ", "num_quantizers": 2}},

@@ -15,13 +15,18 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
+import vqflow
+
 WORKFLOW = {
+    "itables",
+    "jinja2",
     "matplotlib",
     "pandas",
     "pyarrow",
     "pygments",
     "pytorch-fid",
     "pyyaml",
+    "rocrate",
     "seaborn",
     "snakemake",
     "tabulate",
@@ -59,9 +64,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(
-        ROOT / "vqflow", source / "vqflow", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    for name in ("vqflow", "snakemake_logger_plugin_vqflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
     command += ["--no-build-isolation", "--wheel-dir", str(target), str(source)]
     subprocess.run(command, check=True)
@@ -86,8 +91,11 @@ def test_it_says_what_it_needs_and_holds_its_types(wheel: Path) -> None:
         facts = email.message_from_bytes(archive.read(metadata))
     weights = "vqflow/metrics/weights/mnist-classifier.npz"
     published = "vqflow/published/values.csv"
+    assert "snakemake_logger_plugin_vqflow/__init__.py" in names
     assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights, published} <= set(names)
     assert facts["Name"] == "vq-flows"
+    assert facts["Version"] == vqflow.__version__
+    assert f"version: {vqflow.__version__}" in (ROOT / "CITATION.cff").read_text().splitlines()
     needed: dict[str, set[str]] = {}
     for line in facts.get_all("Requires-Dist", []):
         extra = re.search(r'extra == "(\w+)"', line)

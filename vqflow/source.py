@@ -6,6 +6,7 @@ The workflow is parsed by every job, so that nothing of a user's class may be im
 from __future__ import annotations
 
 import ast
+import difflib
 import importlib.util
 import os
 import sys
@@ -136,6 +137,20 @@ def find_class(path: str, folders: Sequence[str | Path] | None = None) -> ClassS
             return None
         path = origin
     return None
+
+
+def near_class(path: str) -> str | None:
+    """Gives the name of a module's that is most like a class which it does not have, if any is."""
+    module, _, name = path.rpartition(".")
+    file = find_module(module)
+    names = []
+    for node in syntax(file).body if file else ():
+        if isinstance(node, ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names += [alias.asname or alias.name for alias in node.names]
+    close = difflib.get_close_matches(name, names, n=1)
+    return close[0] if close and close[0] != name else None
 
 
 def class_attributes(path: str, folders: Sequence[str | Path] | None = None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vqflow.atlases.covering import Covering, consistent_prior
 from vqflow.config.entries import AtlasEntry
+from vqflow.config.limits import Count, NotNegative
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.preprocessing import quantise
 from vqflow.training.loop import Checkpoint
@@ -22,6 +23,18 @@ _MORE_CANDIDATES = 4
 _SEARCH_ELEMENTS = 2**20
 _ROUNDING = 32
 _COARSE_EPSILON = 2**-10  # of products in TF32, or in halves of float32
+
+
+def check_enough(points: int, charts: int) -> None:
+    """Refuses to place more charts than there are training points.
+
+    Raises:
+        RuntimeError: If there are too few.
+    """
+    if points < charts:
+        raise RuntimeError(
+            f"{points} training points for {charts} charts; allowed: as many at most"
+        )
 
 
 class Atlas(nn.Module, ABC):
@@ -57,8 +70,8 @@ class Atlas(nn.Module, ABC):
     def __init__(
         self,
         spec: DataSpec,
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
     ) -> None:
         super().__init__()

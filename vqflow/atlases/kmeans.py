@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqflow.atlases.base import Atlas, Prior, as_data_space
+from vqflow.atlases.base import Atlas, Prior, as_data_space, check_enough
+from vqflow.config.limits import Count, NotNegative
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.training.loop import Checkpoint
 
@@ -26,9 +27,9 @@ class KMeansAtlas(Atlas):
     def __init__(
         self,
         spec: DataSpec,
-        charts: int,
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        charts: Count,
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
     ) -> None:
         super().__init__(spec, min_charts, epsilon, prior)
@@ -47,6 +48,7 @@ class KMeansAtlas(Atlas):
         from sklearn.cluster import KMeans  # slow to import, and few jobs need it
 
         x = as_data_space(data, "train")
+        check_enough(len(x), self.wanted_charts)
         self.fit_scale(x)
         kmeans = KMeans(self.wanted_charts, n_init=1, random_state=seed)
         kmeans.fit(self.normalise(x).double().numpy())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
+from vqflow.config.arguments import mistaken_value
 from vqflow.config.components import build
+from vqflow.config.limits import Count, NotNegative
 
 DEFAULT: dict[str, Any] = {
     "class": "vector_quantize_pytorch.VectorQuantize",
@@ -19,6 +22,18 @@ DEFAULT: dict[str, Any] = {
     "commitment_weight": 1.0,
     "threshold_ema_dead_code": 1.0,
 }
+
+_TYPES: dict[str, Any] = {
+    "kmeans_init": bool,
+    "kmeans_iters": Count,
+    "decay": Annotated[float, Field(ge=0, le=1)],
+    "commitment_weight": NotNegative,
+    "threshold_ema_dead_code": NotNegative,
+    "use_cosine_sim": bool,
+    "preserve_symmetry": bool,
+    "levels": Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)],
+}
+"""Of the arguments that the library takes as they come."""
 
 _AGREE = 0.999
 _STRETCH = 1e-3  # by which FSQ widens a coordinate's range
@@ -78,6 +93,9 @@ def codebook_size(entry: Mapping[str, Any], charts: int | None, code_dim: int) -
     """
     if "class" not in entry:
         raise ValueError(f"quantiser is {dict(entry)}; it needs a class, the import path")
+    for name, value in entry.items():
+        for mistake in mistaken_value(value, _TYPES.get(name, Any), f"quantiser.{name}"):
+            raise ValueError(mistake)
     levels = entry.get("levels")
     if levels is None:
         if charts is None:

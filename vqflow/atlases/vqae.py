@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vqflow.atlases.base import Atlas, Prior, as_data_space
+from vqflow.atlases.base import Atlas, Prior, as_data_space, check_enough
 from vqflow.atlases.networks import decoder_network, encoder_network
 from vqflow.atlases.quantiser import DEFAULT, Quantiser, code_space, codebook_size
 from vqflow.config.entries import Optimisation
+from vqflow.config.limits import Count, NotNegative, Widths
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.seeding import derive_seed
 from vqflow.training.loop import Checkpoint, fit
+from vqflow.training.outcome import DivergedError
 
 _KMEANS_POINTS = 8192
 
@@ -49,12 +51,12 @@ class VQAtlas(Atlas):
         self,
         spec: DataSpec,
         *,
-        charts: int | None = None,
-        code_dim: int,
+        charts: Count | None = None,
+        code_dim: Count,
         training: Mapping[str, Any],
-        hidden: Sequence[int] = (64, 64),
-        min_charts: int = 1,
-        epsilon: float = 0.0,
+        hidden: Widths = (64, 64),
+        min_charts: Count = 1,
+        epsilon: NotNegative = 0.0,
         prior: Prior = "coverage",
         quantiser: Mapping[str, Any] | None = None,
     ) -> None:
@@ -103,12 +105,12 @@ class VQAtlas(Atlas):
         """Trains the auto-encoder and places the charts at its codebook.
 
         Raises:
-            RuntimeError: If training diverged, or there are fewer points than charts.
+            DivergedError: If training diverged.
+            RuntimeError: If there are fewer points than charts.
             ValueError: If the quantiser does not choose the nearest of its centres.
         """
         x = as_data_space(data, "train")
-        if len(x) < self.wanted_charts:
-            raise RuntimeError(f"{len(x)} training points for {self.wanted_charts} charts")
+        check_enough(len(x), self.wanted_charts)
         device = torch.device(self.training_settings.device)
         self.fit_scale(x)
         self.to(device)
@@ -126,7 +128,7 @@ class VQAtlas(Atlas):
             name=f"VQ-AE {data.spec.name} seed {seed}",
         )
         if outcome.status == "diverged":
-            raise RuntimeError(f"the auto-encoder of '{data.spec.name}' diverged, seed {seed}")
+            raise DivergedError(f"the auto-encoder's {outcome.reason}", outcome.history)
         self.eval().requires_grad_(False)
         task.codebook.eval()  # or looking at points would move the centres
         task.codebook.check(self.encoder(inputs[:_KMEANS_POINTS]))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vqflow.bases.base import Base
+from vqflow.config.limits import Count, NotNegative, NumberOrZero
 from vqflow.frames import Covariance, build_frame, fit_mixture
 from vqflow.frames.mixture import standard_normal
 
@@ -32,9 +33,9 @@ class ChartNormal(Base):
         features: int,
         charts: int,
         covariance: Covariance = "diagonal",
-        rank: int | None = None,
-        shrinkage: float | None = None,
-        rounds: int = 10,
+        rank: Count | None = None,
+        shrinkage: NotNegative | None = None,
+        rounds: NumberOrZero = 10,
         train: bool = False,
     ) -> None:
         super().__init__()

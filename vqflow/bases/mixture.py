@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.bases.base import Base
+from vqflow.config.limits import Count
 from vqflow.seeding import derive_seed
 
 _LEAST_VARIANCE = 1e-6
@@ -30,7 +31,7 @@ class Mixture(Base):
         ValueError: If there are no components.
     """
 
-    def __init__(self, features: int, charts: int, components: int = 32) -> None:
+    def __init__(self, features: int, charts: int, components: Count = 32) -> None:
         super().__init__()
         if components < 1:
             raise ValueError(f"components is {components}; allowed: 1 or more")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.bases.base import Base
+from vqflow.config.limits import Count
 
 _MOMENTUM = 0.05
 _LEAST = 1e-6
@@ -57,8 +58,8 @@ class Resampled(Base):
         self,
         features: int,
         charts: int,
-        hidden_features: Sequence[int] = (256, 256),
-        truncation: int = 100,
+        hidden_features: Sequence[Count] = (256, 256),
+        truncation: Count = 100,
     ) -> None:
         super().__init__()
         if any(width < 1 for width in hidden_features):

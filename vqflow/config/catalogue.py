@@ -6,9 +6,9 @@ Imports no torch, so that parsing the workflow stays fast.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from vqflow.config import checks
 from vqflow.config.entries import (
@@ -17,16 +17,15 @@ from vqflow.config.entries import (
     Component,
     DatasetEntry,
     DensityEntry,
-    DensityVariant,
-    FlowVariant,
     Name,
     Sampling,
     Strict,
     Training,
-    Variant,
 )
+from vqflow.config.limits import Seed
 from vqflow.config.setting import DensitySetting, FlowSetting, Setting
 from vqflow.config.values import dump_unnamed
+from vqflow.config.variants import DensityVariant, FlowVariant, Variant
 
 SECTIONS = (
     "datasets",
@@ -45,12 +44,15 @@ SECTIONS = (
 )
 """The dictionaries of entries, whose keys are the entries' names."""
 
+KEPT = "reference"
+"""The folder below ``results/`` that is no run."""
+
 
 class Config(Strict):
     """The whole configuration: a catalogue, and what to run of it."""
 
     run: Name = Field(description="Name of the run: results go to results/<run>/.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Trial seeds.")
+    seeds: list[Seed] = Field(min_length=1, description="Trial seeds.")
     gather_trials: bool | Literal["auto"] = Field(
         "auto",
         description="All trials of a variant on a data set in one job, one after the other: for "
@@ -73,6 +75,13 @@ class Config(Strict):
     metrics: dict[Name, Component]
     figures: dict[Name, Component] = Field(default_factory=dict)
     benchmarks: dict[Name, Benchmark] = Field(min_length=1)
+
+    @field_validator("run")
+    @classmethod
+    def _check_run(cls, run: str) -> str:
+        if run == KEPT:
+            raise ValueError(f"results/{KEPT}/ holds the results that runs are compared with")
+        return run
 
     @model_validator(mode="before")
     @classmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from vqflow.config.entries import DensityVariant, FlowVariant
 from vqflow.config.setting import NONE, FlowSetting, Setting
+from vqflow.config.variants import DensityVariant, FlowVariant
+from vqflow.config.wording import none_of
 
 if TYPE_CHECKING:
     from vqflow.config.catalogue import Config
@@ -141,6 +141,5 @@ def check_unique(place: str, items: list[Any]) -> None:
 
 def _check(place: str, kind: str, name: str, allowed: Mapping[str, Any]) -> None:
     if name not in allowed:
-        close = difflib.get_close_matches(name, allowed, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"allowed: {', '.join(allowed)}"
-        raise ValueError(f"{place}: no {kind} '{name}'; {hint}")
+        what = none_of(f"no {kind} '{name}'", allowed, name)
+        raise ValueError(f"{place}: {what}")

@@ -9,15 +9,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
 from pydantic.json_schema import SkipJsonSchema
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$")]
-ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+from vqflow.config.limits import Count, NotNegative, Threads
+from vqflow.config.wording import NAME_PATTERN, PATH_PATTERN, unfit
+
+# Names of figures' files hold three of them, and file systems allow 255 bytes.
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
+ImportPath = Annotated[str, Field(pattern=PATH_PATTERN)]
 Device = Literal["cpu", "cuda"]
 WantedDevice = Literal["cpu", "cuda", "auto"]
 Precision = Literal["float32", "bfloat16", "auto"]
@@ -45,6 +47,12 @@ class Part(BaseModel):
     def arguments(self) -> dict[str, Any]:
         """Gives ``{"class": ..., **keyword arguments}``, as ``components.build`` takes it."""
         return {"class": self.class_, **(self.__pydantic_extra__ or {})}
+
+    @model_validator(mode="after")
+    def _check_arguments(self) -> Self:
+        for mistake in unfit(self.__pydantic_extra__ or {}, ""):
+            raise ValueError(mistake)
+        return self
 
 
 class Component(Part):
@@ -101,7 +109,7 @@ class Budget(Strict):
 class Uses(BaseModel):
     """What jobs may use and ask a scheduler for; no result depends on it."""
 
-    threads: int = Field(1, ge=1, exclude=True, description="CPU threads of the job.")
+    threads: Threads = Field(1, exclude=True, description="CPU threads of the job.")
     device: WantedDevice = Field(
         "cpu",
         exclude=True,
@@ -133,11 +141,11 @@ class Optimisation(Budget, Uses):
 class Choice(Strict):
     """What the number of charts and their overlap are chosen from, for each trial."""
 
-    charts: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, description="Values of K.")
-    min_charts: list[Annotated[int, Field(ge=1)]] = Field(
+    charts: list[Count] = Field(min_length=1, description="Values of K.")
+    min_charts: list[Count] = Field(
         min_length=1, description="Values of m; those above K are passed over."
     )
-    epsilon: list[Annotated[float, Field(ge=0)]] = Field(min_length=1, description="Values of ε.")
+    epsilon: list[NotNegative] = Field(min_length=1, description="Values of ε.")
     embedding: Name = Field(
         description="Embedding whose closed-form start, without a flow, is scored on the "
         "validation split."
@@ -153,9 +161,9 @@ class AtlasEntry(Component):
     )
 
     def arguments(self) -> dict[str, Any]:
-        """Gives the class and its arguments, the training among them; what is null is left out."""
-        given = {**super().arguments(), "training": self.training}
-        return {key: value for key, value in given.items() if value is not None}
+        """Gives the class and its arguments, the training among them where there is one."""
+        given = super().arguments()
+        return given if self.training is None else {**given, "training": self.training}
 
     def with_charts(self, charts: int, min_charts: int, epsilon: float) -> AtlasEntry:
         """Gives the entry with K, m and ε in the place of its choice."""
@@ -235,52 +243,6 @@ class DensityEntry(Component, Uses):
         """Gives the class and its arguments, the training among them where there is one."""
         given = super().arguments()
         return given if self.training is None else {**given, "training": self.training}
-
-
-class FlowVariant(Entry):
-    """A flow on an atlas, with a training."""
-
-    flow: Name
-    atlas: Name
-    training: Name
-    embedding: Name = "identity"
-    base: Name | None = Field(
-        None, description="What the flow's noise is distributed as; null: the flow's own base."
-    )
-    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
-    differs: list[Literal["flow", "training", "embedding", "base"]] = Field(
-        default_factory=list,
-        description="In what it is meant to differ from its baseline, beside the atlas: of rivals "
-        "and controls.",
-    )
-
-
-class DensityVariant(Entry):
-    """A model of its own, in place of a flow on an atlas."""
-
-    model: Name
-    baseline: Name | None = Field(None, description="The variant that this one is compared with.")
-
-
-def _by_kind(given: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Reads a variant as what it says it is, so that a mistake is one of that kind alone."""
-    if not isinstance(given, Mapping):
-        return handler(given)
-    if "model" not in given:
-        return FlowVariant.model_validate(given)
-    parts = [key for key in given if key in FlowVariant.model_fields and key not in _SHARED]
-    if parts:
-        raise ValueError(
-            f"has model beside {', '.join(parts)}; a variant is either a model of its own, or a "
-            "flow on an atlas with a training"
-        )
-    return DensityVariant.model_validate(given)
-
-
-_SHARED = {"name", "baseline"}
-
-Variant = Annotated[FlowVariant | DensityVariant, WrapValidator(_by_kind)]
-"""One model of the benchmark."""
 
 
 class Benchmark(Entry):

@@ -15,7 +15,7 @@ from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component, DatasetEntry, Name, Strict
 from vqflow.config.setting import NONE, DensitySetting, FlowSetting, Setting
-from vqflow.source import class_attributes, find_module, syntax
+from vqflow.source import class_attributes, find_module, near_class, syntax
 
 Read = Literal["data", "samples", "charts", "metrics", "history", "runs", "model", "settings"]
 Axis = Literal["dataset", "family", "variant", "metric"]
@@ -133,9 +133,11 @@ def _statement(name: str, path: str) -> Statement:
         raise ConfigError(f"figures.{name}.class: cannot read '{path}': {error}") from error
     found = class_attributes(path)
     if missing := [field.name for field in fields(Statement) if field.name not in found]:
+        near = near_class(path)
+        hint = f"; did you mean '{near}'?" if near else ""
         raise ConfigError(
             f"figures.{name}.class: '{path}' is not there, or no vqflow.figures.RunFigure "
-            f"(no {missing[0]})"
+            f"(no {missing[0]}){hint}"
         )
     for attribute, allowed in _ALLOWED.items():
         stated = found[attribute]

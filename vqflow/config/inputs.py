@@ -122,6 +122,8 @@ def plan(config: Config, main_process: bool) -> Config:
         for line in lines.values():
             print(line, file=sys.stderr)
         os.environ[LEFT_OUT] = " ".join(lines)
+        for line in _uncompared(config):
+            print(line, file=sys.stderr)
     names = os.environ.get(LEFT_OUT, "").split()
     benchmarks = {}
     for name, benchmark in config.benchmarks.items():
@@ -130,6 +132,17 @@ def plan(config: Config, main_process: bool) -> Config:
             raise ConfigError(f"benchmarks.{name}.metrics: left without {' and '.join(names)}")
         benchmarks[name] = benchmark.model_copy(update={"metrics": kept})
     return config.model_copy(update={"benchmarks": benchmarks})
+
+
+def _uncompared(config: Config) -> Iterator[str]:
+    """Says which variants are not compared, because their baseline is not selected."""
+    chosen = config.selected_variants()
+    for variant, baseline in config.baselines().items():
+        if baseline not in chosen:
+            yield (
+                f"variants.{variant}.baseline: '{baseline}' is not selected, so that the tables "
+                f"have no gain of {variant}; add it to the benchmark's variants to compare"
+            )
 
 
 def _left_out(config: Config) -> Iterator[tuple[str, str]]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from vqflow.config.variants import DensityVariant, FlowVariant, Variant
+from vqflow.config.wording import none_of, reason, shown, unfit, within
 
 
 def parse_config(raw: Mapping[str, Any]) -> Config:
@@ -24,62 +24,61 @@ def parse_config(raw: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: On any mistake, one line each, every line beginning with its place.
     """
-    strings = list(_numeric_strings(raw, ""))
-    if strings:
-        raise ConfigError("\n".join(strings))
+    mistakes = [*unfit(raw, ""), *_numeric_strings(raw, "")]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     try:
         return Config.model_validate(dict(raw))
     except ValidationError as error:
-        raise ConfigError("\n".join(_describe(detail) for detail in error.errors())) from None
+        raise ConfigError("\n".join(_described(error.errors(), raw))) from None
 
 
-def refuse_repeated_keys(paths: Iterable[str | Path]) -> None:
-    """Refuses YAML files in which a key stands twice in one place: YAML keeps the last in silence.
+def _described(details: Iterable[Any], raw: Mapping[str, Any]) -> Iterator[str]:
+    """Gives one line for each mistaken place."""
+    found: dict[tuple[int | str, ...], list[Any]] = {}
+    for detail in details:
+        given = [part for part in detail["loc"] if part != "[key]"]
+        location = given if detail["type"] == "missing" else within(raw, given)
+        found.setdefault(tuple(location), []).append(detail)
+    for parts, alike in found.items():
+        place = ".".join(map(str, parts))
+        if not place:
+            yield str(alike[0]["ctx"]["error"])
+        elif alike[0]["type"] == "extra_forbidden":
+            *outer, last = parts
+            yield f"{place}: {none_of('no such key here', _keys_at(outer, raw), str(last))}"
+        else:
+            yield f"{place}: {reason(*alike)}"
 
-    Raises:
-        ConfigError: One line per key, each with its file, line and place.
+
+def _keys_at(location: Sequence[int | str], raw: Any) -> list[str]:
+    """Gives the keys that are allowed at a place of the configuration.
+
+    Args:
+        location: The place.
+        raw: The configuration as it was given, since a variant's keys depend on its kind.
     """
-    mistakes = []
-    for path in paths:
-        loader = _Loader(Path(path).read_text(encoding="utf-8"))
-        try:
-            tree = loader.get_single_node()
-        except yaml.YAMLError:
-            continue  # Snakemake says it better
-        finally:
-            loader.dispose()
-        mistakes += [f"{path}:{line}: {text}" for line, text in _repeated(tree, "")]
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
+    kind: Any = Config
+    for part in location:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            kind = kind.model_fields[str(part)].annotation
+        else:
+            kind = get_args(kind)[-1]
+        raw = raw[part]
+        kind = _member(kind, raw)
+    fields = kind.model_fields.items()
+    return [field.alias or name for name, field in fields if name != "name"]
 
 
-def _repeated(node: yaml.Node | None, place: str) -> Iterator[tuple[int, str]]:
-    """Gives the line and the message of each key that its dictionary has already."""
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated(item, place)
-    if not isinstance(node, yaml.MappingNode):
-        return
-    first: dict[str, int] = {}
-    for key, value in node.value:
-        name = str(key.value)
-        inner = f"{place}.{name}" if place else name
-        line = key.start_mark.line + 1
-        if name in first and name != "<<":
-            yield line, f"{inner} is there already, in line {first[name]}; write it once"
-        first.setdefault(name, line)
-        yield from _repeated(value, inner)
-
-
-def _describe(detail: Any) -> str:
-    if detail["type"] == "value_error" and not detail["loc"]:
-        return str(detail["ctx"]["error"])
-    place = ".".join(str(part) for part in detail["loc"])
-    given = "" if detail["type"] == "missing" else f" (given: {detail['input']!r})"
-    message = str(detail["ctx"]["error"]) if detail["type"] == "value_error" else detail["msg"]
-    if detail["type"] == "extra_forbidden":
-        given, message = "", "no such key here; config/README.md lists the keys"
-    return f"{place}: {message}{given}"
+def _member(kind: Any, raw: Any) -> Any:
+    """Gives what a type is beside null, and of the kinds of variants the one that is meant."""
+    if kind == Variant:
+        return DensityVariant if "model" in raw else FlowVariant
+    if get_origin(kind) is Annotated:
+        return _member(get_args(kind)[0], raw)
+    if get_origin(kind) in (Union, UnionType):
+        return next(each for each in get_args(kind) if each is not NoneType)
+    return kind
 
 
 def _numeric_strings(value: Any, place: str) -> Iterable[str]:
@@ -95,5 +94,8 @@ def _numeric_strings(value: Any, place: str) -> Iterable[str]:
             number = float(value)
         except ValueError:
             return
-        shown = int(number) if value.strip().lstrip("+-").isdigit() else number
-        yield f"{place}: '{value}' is a string, not a number; write {shown!r}"
+        if not math.isfinite(number):
+            yield f"{place}: is '{value}'; allowed: a finite number, or other text"
+            return
+        read = int(value) if value.strip().lstrip("+-").isdigit() else number
+        yield f"{place}: '{value}' is a string, not a number; write {shown(read)}"

@@ -34,7 +34,7 @@ def load(kind: type[Model], value: Any) -> Model:
 
 def canonical(value: Any) -> str:
     """Gives JSON with sorted keys: equal text for equal configuration."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def fingerprint(value: Any) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from vqflow.config.limits import Count, Seed, Width
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
 from vqflow.datasets.curves import Floats
 from vqflow.seeding import derive_seed
@@ -29,17 +31,18 @@ class Toy(Dataset):
 
     kind = "vector"
     shape: tuple[int, ...]
+    sizes: Mapping[str, int]
     default_noise: ClassVar[float]
     """σ of the set as it is known."""
 
     def __init__(
         self,
         *,
-        noise: float | None = None,
-        n_train: int = 5000,
-        n_validation: int = 2500,
-        n_test: int = 2500,
-        seed: int = 0,
+        noise: Width | None = None,
+        n_train: Count = 5000,
+        n_validation: Count = 2500,
+        n_test: Count = 2500,
+        seed: Seed = 0,
     ) -> None:
         place = type(self).__name__
         width = self.default_noise if noise is None else noise

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from vqflow.atlases.covering import Covering
+from vqflow.config.limits import Count
 from vqflow.embeddings.base import Embedding
 from vqflow.embeddings.principal_axes import principal_axes
 from vqflow.per_chart import per_chart
@@ -50,7 +51,7 @@ class Conformal(Embedding):
         self,
         features: int,
         charts: int,
-        latent_features: int,
+        latent_features: Count,
         bend: bool = False,
         train: bool = False,
     ) -> None:

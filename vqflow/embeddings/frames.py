@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vqflow.atlases.covering import Covering
+from vqflow.config.limits import Count, NotNegative, NumberOrZero
 from vqflow.embeddings.base import Embedding
 from vqflow.frames import Covariance, build_frame, fit_mixture
 
@@ -46,11 +47,11 @@ class Frames(Embedding):
         charts: int = 1,
         covariance: Covariance = "full",
         bend: bool = False,
-        rank: int | None = None,
-        shrinkage: float | None = None,
-        rounds: int = 10,
+        rank: Count | None = None,
+        shrinkage: NotNegative | None = None,
+        rounds: NumberOrZero = 10,
         train: bool = False,
-        noise: float = 0.0,
+        noise: NotNegative = 0.0,
     ) -> None:
         super().__init__()
         if rounds < 0:

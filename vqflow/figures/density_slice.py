@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from vqflow.config.limits import Count, Positive
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import Points, limits, no_data
 from vqflow.figures.style import WIDTH, label, theme
@@ -37,7 +38,7 @@ seed. All panels have one scale, which ends a fixed number of nats below the hig
 lies below is drawn in its darkest colour.
 """
 
-    def __init__(self, points: int = 60_000, depth: float = 20.0) -> None:
+    def __init__(self, points: Count = 60_000, depth: Positive = 20.0) -> None:
         if points < 4 or depth <= 0:
             raise ValueError(f"points is {points}, depth {depth}; allowed: 4 or more, and above 0")
         self.points = points
@@ -56,7 +57,10 @@ lies below is drawn in its darkest colour.
         with torch.no_grad():
             x = torch.as_tensor(plane.points, dtype=torch.float32)
             for cell in inputs.cells:
-                values[label(cell.variant)] = inputs.model(cell).log_prob(x).double().numpy()
+                model = inputs.model(cell)
+                absent = np.full(len(x), np.nan)
+                shown = absent if model is None else model.log_prob(x).double().numpy()
+                values[label(cell.variant)] = shown
         return draw(plane, values, self.depth, label(data.spec.name))
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from vqflow.config.limits import Count, GridSize, Positive
 from vqflow.datasets.base import Array, Data
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import Points, legend, note, numbers, panel_grid
@@ -69,10 +70,10 @@ set by the bandwidth. The scale is linear near 0 and logarithmic far from it.
     def __init__(
         self,
         metric: str = "kde_log_likelihood",
-        samples: int = 2500,
-        lowest: float = 0.003,
-        highest: float = 2.0,
-        count: int = 25,
+        samples: Count = 2500,
+        lowest: Positive = 0.003,
+        highest: Positive = 2.0,
+        count: GridSize = 25,
     ) -> None:
         if not 0 < lowest < highest:
             raise ValueError(f"lowest, highest: got {lowest}, {highest}, need 0 < lowest < highest")

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Colormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 
+from vqflow.config.limits import Count
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
     FLAT,
@@ -51,7 +52,7 @@ where there are next to no data. Points of data sets that do not know their dens
 lies outside of the box around the data is not drawn.
 """
 
-    def __init__(self, points: int = 1000) -> None:
+    def __init__(self, points: Count = 1000) -> None:
         if points < 1:
             raise ValueError(f"points is {points}; allowed: an integer of at least 1")
         self.points = points

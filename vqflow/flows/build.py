@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from inspect import Parameter, signature
 from typing import Any
@@ -11,8 +12,14 @@ import torch
 from torch import nn
 from zuko.lazy import Flow
 
+from vqflow.config.arguments import mistaken_arguments, mistaken_value
 from vqflow.config.components import ConfigError, build, import_class
+from vqflow.config.limits import Count
+from vqflow.config.wording import none_of, shown
 from vqflow.flows.conditional import ConditionalFlow
+
+_OF_NETWORKS = {"hidden_features": list[Count], "normalize": bool}
+"""Arguments that zuko's flows pass on to their networks, without a type."""
 
 
 def build_flow(
@@ -57,13 +64,25 @@ def build_flow(
             f"{place}: {component['class']} takes images, but the data are vectors, or an "
             "embedding leaves the flow fewer dimensions than there are pixels"
         )
+    mistakes = list(_mistaken_sizes(component, place))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
     entry = {"class": component["class"], **_arguments(component, place)}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        flow = build(entry, place, **supplied)
-    if not isinstance(flow, Flow):
-        raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
+        flow = build(entry, place, Flow, **supplied)
     return ConditionalFlow(flow, by_chart)
+
+
+def _mistaken_sizes(entry: Mapping[str, Any], place: str) -> Iterator[str]:
+    """Names the sizes of zuko's flows that make no layer; zuko checks none of them."""
+    if not str(entry["class"]).startswith("zuko.flows."):
+        return
+    for name, value in entry.items():
+        if name in _OF_NETWORKS:
+            yield from mistaken_value(value, _OF_NETWORKS[name], f"{place}.{name}")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield from mistaken_value(value, Count, f"{place}.{name}")
 
 
 def _parameter(cls: Any, name: str) -> Parameter | None:
@@ -76,7 +95,7 @@ def _parameter(cls: Any, name: str) -> Parameter | None:
 def _arguments(entry: Mapping[str, Any], place: str) -> dict[str, Any]:
     """Gives an entry's arguments, with what they name in place of names."""
     arguments = {key: value for key, value in entry.items() if key != "class"}
-    if isinstance(arguments.get("activation"), str):
+    if "activation" in arguments:
         arguments["activation"] = _activation(arguments["activation"], place)
     for key, value in arguments.items():
         if isinstance(value, Mapping) and "class" in value:
@@ -84,12 +103,30 @@ def _arguments(entry: Mapping[str, Any], place: str) -> dict[str, Any]:
     return arguments
 
 
-def _activation(name: str, place: str) -> type[nn.Module]:
-    activation = getattr(nn, name, None)
-    if not (isinstance(activation, type) and issubclass(activation, nn.Module)):
-        raise ConfigError(f"{place}.activation: no '{name}' in torch.nn; try 'ReLU' or 'SiLU'")
-    chosen: type[nn.Module] = activation
+def _activation(name: Any, place: str) -> type[nn.Module]:
+    chosen = getattr(nn, str(name), None)
+    if not (inspect.isclass(chosen) and issubclass(chosen, nn.Module)):
+        what = f"no '{name}' in torch.nn"
+        raise ConfigError(f"{place}.activation: {none_of(what, _activations(), str(name))}")
+    try:
+        chosen()
+    except TypeError as error:
+        raise ConfigError(
+            f"{place}.activation: is {shown(name)}, which needs arguments; allowed: "
+            f"{', '.join(_activations())}"
+        ) from error
     return chosen
+
+
+def _activations() -> list[str]:
+    """Gives torch's activations that need no arguments."""
+    module = nn.modules.activation
+    classes = [name for name in module.__all__ if name in dir(nn)]
+    return [name for name in classes if not _needed(getattr(nn, name))]
+
+
+def _needed(cls: Any) -> list[str]:
+    return [p.name for p in signature(cls).parameters.values() if p.default is Parameter.empty]
 
 
 def _part(entry: Mapping[str, Any], place: str) -> partial[Any]:
@@ -97,4 +134,11 @@ def _part(entry: Mapping[str, Any], place: str) -> partial[Any]:
     part = import_class(str(entry["class"]), place)
     if not callable(part):
         raise ConfigError(f"{place}.class: '{entry['class']}' is no class or function")
-    return partial(part, **_arguments(entry, place))
+    arguments = _arguments(entry, place)
+    mistakes = [
+        *_mistaken_sizes(entry, place),
+        *mistaken_arguments(part, arguments, (), place, entry["class"], missing=False),
+    ]
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    return partial(part, **arguments)

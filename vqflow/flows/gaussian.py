@@ -9,6 +9,7 @@ from zuko.distributions import DiagNormal
 from zuko.flows.gaussianization import ElementWiseTransform
 from zuko.lazy import Flow, UnconditionalDistribution
 
+from vqflow.config.limits import Count
 from vqflow.flows.conditional import ConditionalFlow
 
 
@@ -32,7 +33,7 @@ class Gaussian(Flow):
     """
 
     def __init__(
-        self, features: int, context: int = 0, hidden_features: Sequence[int] = (64, 64)
+        self, features: int, context: int = 0, hidden_features: Sequence[Count] = (64, 64)
     ) -> None:
         transform = ElementWiseTransform(features, context, hidden_features=hidden_features)
         base = UnconditionalDistribution(

@@ -16,6 +16,8 @@ from zuko.transforms import (
     Transform,
 )
 
+from vqflow.config.limits import Count, NumberOrZero
+
 _SQUEEZED = ((0, 0), (1, 1), (0, 1), (1, 0))
 """The pixels of a 2 x 2 block in the order of their channels: each half is a diagonal."""
 
@@ -52,9 +54,9 @@ class MultiScaleRealNVP(Flow):
         context: int = 0,
         *,
         shape: Sequence[int],
-        scales: int = 3,
-        channels: int = 32,
-        blocks: int = 2,
+        scales: Count = 3,
+        channels: Count = 32,
+        blocks: NumberOrZero = 2,
         slope: float = 0.1,
     ) -> None:
         if len(shape) != 3 or math.prod(shape) != features:

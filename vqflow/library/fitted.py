@@ -17,6 +17,7 @@ from vqflow.files import load_json
 from vqflow.library.points import Kind, Points, read_points
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.store import load_origin, save_model
 from vqflow.models.vqflow import VQFlow
 
@@ -200,6 +201,8 @@ def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
         )
     if not is_zipfile(file):
         raise ValueError(f"{file} holds no model: it is no file of torch's")
+    if (reason := read_divergence(file)) is not None:
+        raise ValueError(f"{file} holds no model: {reason}")
     try:
         model = load_any(file, allow=allow)
         fitted = FittedDensity(model, {})

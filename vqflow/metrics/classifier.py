@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vqflow.config.limits import Count, Positive, Seed
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.metrics import shipped
 from vqflow.metrics.base import Reference
@@ -75,10 +76,10 @@ class ClassifierFeatures(Features):
 
     def __init__(
         self,
-        steps: int = 1000,
-        batch_size: int = 128,
-        learning_rate: float = 3e-3,
-        seed: int = 0,
+        steps: Count = 1000,
+        batch_size: Count = 128,
+        learning_rate: Positive = 3e-3,
+        seed: Seed = 0,
     ) -> None:
         """Checks the settings.
 

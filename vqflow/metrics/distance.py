@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 
 import torch
 
+from vqflow.config.limits import Count
 from vqflow.datasets.base import SPLITS, Array, Data, DataSpec, Split
 from vqflow.metrics.base import (
     SAMPLERS,
@@ -36,7 +37,7 @@ class FeatureMetric(Metric):
     kinds = ("image",)
 
     def __init__(
-        self, features: Features | torch.nn.Module, samples: int, split: str = "test"
+        self, features: Features | torch.nn.Module, samples: Count, split: str = "test"
     ) -> None:
         """Checks the settings.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vqflow.config.limits import Count
 from vqflow.datasets.base import Data
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.metrics.samples import FLOOR, Floats, final_samples, refuse_images, with_floor
@@ -47,7 +48,7 @@ class SamplesLogDensity(Metric):
         ),
     )
 
-    def __init__(self, samples: int = 2500) -> None:
+    def __init__(self, samples: Count = 2500) -> None:
         """Checks the settings.
 
         Args:

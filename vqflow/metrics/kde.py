@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from vqflow.config.limits import Count, GridSize, Positive, Seed
 from vqflow.datasets.base import Data
 from vqflow.kernel_density import choose_bandwidth, log_density, scale_of
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun, by_sampler
@@ -36,12 +37,12 @@ class KDELogLikelihood(Metric):
 
     def __init__(
         self,
-        samples: int = 2500,
-        lowest: float = 0.003,
-        highest: float = 0.5,
-        count: int = 12,
-        folds: int = 5,
-        seed: int = 0,
+        samples: Count = 2500,
+        lowest: Positive = 0.003,
+        highest: Positive = 0.5,
+        count: GridSize = 12,
+        folds: Count = 5,
+        seed: Seed = 0,
     ) -> None:
         """Checks the settings.
 

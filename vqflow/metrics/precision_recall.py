@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vqflow.config.limits import Count
 from vqflow.datasets.base import Array
 from vqflow.metrics.base import Quantity, Reference
 from vqflow.metrics.distance import FeatureMetric
@@ -75,9 +76,9 @@ class PrecisionRecall(FeatureMetric):
     def __init__(
         self,
         features: Features | torch.nn.Module,
-        samples: int,
+        samples: Count,
         split: str = "test",
-        neighbours: int = 3,
+        neighbours: Count = 3,
     ) -> None:
         """Checks the settings.
 

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist, pdist
 
+from vqflow.config.limits import Count, Seed
 from vqflow.datasets.base import Data
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.metrics.samples import FLOOR, Floats, final_samples, refuse_images, with_floor
@@ -26,7 +27,7 @@ class TwoSampleMetric(Metric):
 
     kinds = ("vector",)
 
-    def __init__(self, samples: int = 2500) -> None:
+    def __init__(self, samples: Count = 2500) -> None:
         """Checks the settings.
 
         Args:
@@ -126,7 +127,7 @@ class TwoSampleAccuracy(TwoSampleMetric):
     name = "two_sample_accuracy"
     quantities = with_floor(Quantity(name, "two-sample accuracy", "", "lower", 3, 25))
 
-    def __init__(self, samples: int = 2500, folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, samples: Count = 2500, folds: Count = 5, seed: Seed = 0) -> None:
         """Checks the settings.
 
         Args:

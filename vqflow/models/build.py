@@ -10,7 +10,7 @@ from vqflow.atlases import Atlas
 from vqflow.atlases.base import as_data_space
 from vqflow.atlases.covering import Covering
 from vqflow.bases import Base
-from vqflow.config.components import ConfigError, build_entry, build_kind
+from vqflow.config.components import ConfigError, build, build_entry
 from vqflow.config.entries import AtlasEntry, Component, Part
 from vqflow.config.setting import ModelSetting
 from vqflow.datasets.base import Data, DataSpec
@@ -48,7 +48,7 @@ def build_preprocessing(name: str, entry: Sequence[Part], spec: DataSpec) -> Pre
     steps = []
     for number, step in enumerate(entry):
         place = f"datasets.{name}.preprocess.{number}"
-        steps.append(build_kind(step.arguments(), place, Bijection, features=spec.features))
+        steps.append(build(step.arguments(), place, Bijection, features=spec.features))
     try:
         return Preprocessing(spec, steps)
     except ValueError as error:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.config.components import ConfigError
+from vqflow.config.limits import Count
 from vqflow.flows import IndexedFlow, build_flow
 from vqflow.models.density import Points
 from vqflow.models.trained import TrainedDensity, check_counts, check_widths
@@ -51,10 +52,10 @@ class ContinuouslyIndexedFlow(TrainedDensity):
         features: int,
         flow: Mapping[str, Any],
         training: Mapping[str, Any],
-        draws: int = 1,
-        index_features: int = 2,
-        hidden_features: Sequence[int] = (20, 20),
-        samples: int = 100,
+        draws: Count = 1,
+        index_features: Count = 2,
+        hidden_features: Sequence[Count] = (20, 20),
+        samples: Count = 100,
     ) -> None:
         if not isinstance(flow, Mapping) or "class" not in flow:
             raise ValueError(f"flow is {flow!r}; needed: a class and its arguments")

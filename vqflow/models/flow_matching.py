@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.config.components import ConfigError
+from vqflow.config.limits import Count, Positive
 from vqflow.flows import ConditionalFlow, build_flow
 from vqflow.models.density import Points
 from vqflow.models.trained import TrainedDensity, check_counts, check_widths
@@ -49,13 +50,13 @@ class FlowMatching(TrainedDensity):
         self,
         features: int,
         training: Mapping[str, Any],
-        draws: int = 1,
-        hidden_features: Sequence[int] = (100, 100, 100, 100),
-        frequencies: int = 4,
+        draws: Count = 1,
+        hidden_features: Sequence[Count] = (100, 100, 100, 100),
+        frequencies: Count = 4,
         activation: str = "SiLU",
-        atol: float = 1e-6,
-        rtol: float = 1e-5,
-        max_features: int = 10,
+        atol: Positive = 1e-6,
+        rtol: Positive = 1e-5,
+        max_features: Count = 10,
     ) -> None:
         if features > max_features:
             raise ValueError(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 
 import numpy as np
 
+from vqflow.config.limits import Count, NotNegative, Widths
 from vqflow.models.density import Density, Points, State
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ class GaussianMixture(Density):
     def __init__(
         self,
         features: int,
-        components: Sequence[int],
-        reg_covar: float = 1e-6,
-        max_iter: int = 200,
+        components: Widths,
+        reg_covar: NotNegative = 1e-6,
+        max_iter: Count = 200,
     ) -> None:
         super().__init__(features)
         if isinstance(components, (int, str)) or not components or min(components) < 1:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from vqflow.config.limits import NotNegative, Positive
 from vqflow.preprocessing.base import Bijection
 
 MIN_ALPHA = 1e-6
@@ -25,7 +26,7 @@ class Logit(Bijection):
 
     unit_interval = True
 
-    def __init__(self, features: int, alpha: float) -> None:
+    def __init__(self, features: int, alpha: Positive) -> None:
         super().__init__(features)
         if not MIN_ALPHA <= alpha < 0.5:
             raise ValueError(f"logit: alpha is {alpha}, allowed: from {MIN_ALPHA} to below 0.5")
@@ -65,7 +66,7 @@ class Standardise(Bijection):
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, features: int, min_scale: float = 0.0) -> None:
+    def __init__(self, features: int, min_scale: NotNegative = 0.0) -> None:
         super().__init__(features)
         self.min_scale = _checked(min_scale)
         self.register_buffer("shift", torch.zeros(features))
@@ -116,7 +117,7 @@ class Whiten(Bijection):
     shift: Tensor
     root: Tensor
 
-    def __init__(self, features: int, min_scale: float = 0.0) -> None:
+    def __init__(self, features: int, min_scale: NotNegative = 0.0) -> None:
         super().__init__(features)
         self.min_scale = _checked(min_scale)
         self.register_buffer("shift", torch.zeros(features))

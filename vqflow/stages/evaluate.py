@@ -58,9 +58,7 @@ def build_metric(
                     torch.manual_seed(derive_seed("metric", text))
                     shared[text] = build(value, f"{place}.{key}")
             arguments[key] = shared[text]
-    metric: Metric = build(arguments, place)
-    if not isinstance(metric, Metric):
-        raise ConfigError(f"{place}.class: '{entry.class_}' is not a vqflow.metrics.base.Metric")
+    metric: Metric = build(arguments, place, Metric)
     if not metric.quantities:
         raise ConfigError(f"{place}.class: '{entry.class_}' states no quantities, see Metric")
     metric.name = entry.name

@@ -77,6 +77,8 @@ def check_flow(entry: Component, model: VQFlow) -> None:
         mistake = "" if finite else "log p is not finite"
         if not model.flow.standard:
             model.flow.sample_noise(code, _generator())
+        if not any(part.requires_grad for part in model.parameters()):
+            mistake = "has no parameter to train"
     except Exception as error:
         mistake = f"{type(error).__name__}: {error}"
     if mistake:

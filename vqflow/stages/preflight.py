@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from vqflow.models.build import build_atlas, build_embedding, build_model
 from vqflow.models.density_store import build_density
 from vqflow.objectives import Objective
 from vqflow.stages.evaluate import build_metric
+from vqflow.stages.machine_checks import check_gpu, check_memory, check_points
 from vqflow.stages.part_checks import (
     POINTS,
     check_base,
@@ -34,12 +36,14 @@ from vqflow.stages.part_checks import (
 
 
 def check(selection: Mapping[str, Any]) -> list[str]:
-    """Builds every selected class with its arguments.
+    """Builds every selected class with its arguments, and reads the user's data files.
 
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
-            (``stated``), and its ``cells``, pairs of data set and variant.
+            (``stated``), and its ``cells``, pairs of data set and variant; ``gpu``, where the
+            jobs run on this machine: the places that ask for a GPU; ``data_root``: the folder of
+            the data files, none of which are read without it.
 
     Returns:
         The names of what was built.
@@ -48,17 +52,21 @@ def check(selection: Mapping[str, Any]) -> list[str]:
         ConfigError: One line per mistake, each beginning with its place in the configuration.
     """
     attempts = _Attempts()
-    datasets: dict[str, Dataset] = {}
+    here = "gpu" in selection
+    attempts.run("GPU", partial(check_gpu, selection.get("gpu", ())))
     settings = [load_setting(value) for value in selection["settings"]]
+    entries = {setting.dataset.name: setting.dataset for setting in settings}
+    built = {
+        name: attempts.run(f"datasets.{name}", partial(_dataset, entry, selection.get("data_root")))
+        for name, entry in entries.items()
+    }
+    datasets: dict[str, Dataset] = {name: each for name, each in built.items() if each is not None}
     for setting in settings:
         name = setting.dataset.name
         if name not in datasets:
-            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting.dataset))
-            if dataset is None:
-                continue
-            datasets[name] = dataset
+            continue
         spec = _stand_in(setting, datasets[name])
-        model = partial(_model, setting, spec)
+        model = partial(_model, setting, spec, datasets[name], here)
         attempts.run(f"variants.{setting.variant} on {name}", model)
     metrics: dict[str, Metric] = {}
     for name, values in selection["metrics"].items():
@@ -121,13 +129,15 @@ def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
-def _dataset(entry: DatasetEntry) -> Dataset:
+def _dataset(entry: DatasetEntry, data_root: str | None) -> Dataset:
     dataset = build_entry(entry, "datasets", Dataset)
     if not hasattr(dataset, "kind"):
         raise ConfigError(
             f"datasets.{entry.name}.class: '{entry.class_}' does not state its kind "
             "('vector' or 'image')"
         )
+    if data_root is not None:
+        dataset.check(entry.name, Path(data_root))
     return dataset
 
 
@@ -216,15 +226,18 @@ def _figure(
         raise ConfigError(f"{place}: {error}") from error
 
 
-def _model(setting: Setting, spec: DataSpec) -> None:
+def _model(setting: Setting, spec: DataSpec, dataset: Dataset, here: bool) -> None:
+    check_memory(setting, dataset, spec.features, here)
     if isinstance(setting, DensitySetting):
         model = build_density(setting, spec)
         check_preprocessing(setting.dataset, model.preprocessing)
     else:
-        _flow(setting, spec)
+        _flow(setting, spec, dataset)
 
 
-def _flow(setting: FlowSetting, spec: DataSpec) -> None:
+def _flow(setting: FlowSetting, spec: DataSpec, dataset: Dataset) -> None:
+    for candidate in candidates(setting.atlas):
+        check_points(setting, dataset, build_atlas(candidate, spec))
     atlas = build_atlas(next(candidates(setting.atlas)), spec)
     atlas.eval().requires_grad_(False)
     x = torch.rand(POINTS, spec.features, generator=torch.Generator().manual_seed(0))

@@ -13,7 +13,8 @@ import yaml
 from vqflow.config.setting import NONE
 from vqflow.files import load_json, save_json, save_text, write_text
 from vqflow.provenance import provenance
-from vqflow.tables.layout import summary_latex, summary_markdown
+from vqflow.tables.layout import diverged_tables, headline_tables
+from vqflow.tables.markup import summary_latex, summary_markdown
 from vqflow.tables.points import load_points
 from vqflow.tables.rows import gather
 from vqflow.tables.summary import summarise
@@ -73,8 +74,10 @@ def make_tables(
     tables = {"metrics": scores, "summary": summary, "runtime": runs}
     for name, table in tables.items():
         save_text(outputs[name], table.to_csv(index=False, lineterminator="\n"))
-    write_text(outputs["markdown"], summary_markdown(summary, variants, datasets))
-    write_text(outputs["latex"], summary_latex(summary, variants, datasets))
+    shown = headline_tables(summary, variants, datasets)
+    shown += diverged_tables(runs, variants, datasets)
+    write_text(outputs["markdown"], summary_markdown(shown))
+    write_text(outputs["latex"], summary_latex(shown))
     save_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
     save_json(outputs["provenance"], provenance(run=config["run"]))
 

@@ -15,6 +15,7 @@ from vqflow.files import load_json, save_arrays, save_json
 from vqflow.models.confinement import LeakError, estimate_confinement, sample_confined
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import save_confinement
 from vqflow.models.vqflow import VQFlow
@@ -43,16 +44,16 @@ def sample_flow(
     """
     machine.use()
     for seed, paths in trials.items():
-        model = load_any(paths["model"], allow=allow).to(machine.device)
+        absent = read_divergence(paths["model"]) is not None
+        model = None if absent else load_any(paths["model"], allow=allow).to(machine.device)
         _sample(sampling, model, seed, paths)
 
 
-def _sample(sampling: Sampling, model: Model, seed: int, paths: Mapping[str, Path]) -> None:
-    reason = None
-    if load_json(paths["provenance"])["diverged"]:
-        reason = "training met a loss that is not finite"
+def _sample(sampling: Sampling, model: Model | None, seed: int, paths: Mapping[str, Path]) -> None:
+    facts = load_json(paths["provenance"])
+    reason = facts["reason"] if facts["diverged"] else None
     samples: dict[str, Array] = {}
-    if reason is None:
+    if model is not None and reason is None:
         try:
             samples = _draw(model, sampling, seed)
         except NotFiniteError as error:

@@ -2,14 +2,15 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 from vqflow.config.components import ConfigError
 from vqflow.config.inputs import check_data_files, data_digests, plan
 from vqflow.config.values import canonical, data_root, dump
-from vqflow.config.parsing import parse_config, refuse_repeated_keys
+from vqflow.config.files import check_files
+from vqflow.config.parsing import parse_config
 from vqflow.config.requests import gathers_trials
+from vqflow.config.selection import selection_of
 from vqflow.config.setting import FlowSetting, Scoring
 from vqflow.config.figures import across_training, plan_figures, stated_figures
 from vqflow.identity import Code
@@ -22,7 +23,7 @@ if "benchmarks" not in config:
         "no run is chosen: add --configfile config/demo.yaml, or another run's"
     )
 try:
-    refuse_repeated_keys(workflow.configfiles)
+    check_files(workflow.configfiles)
     CONFIG = plan(parse_config(config), workflow.is_main_process)
     if workflow.is_main_process:
         check_data_files(CONFIG, data_root(CONFIG.data_root))
@@ -89,21 +90,8 @@ def preflight():
 
     No rule: whatever all jobs depend on would run them all again with every new variant.
     """
-    selection = {
-        "settings": [dump(setting) for setting in SETTINGS.values()],
-        "metrics": {
-            dataset: metric_values(CONFIG.selected_metrics(dataset))
-            for dataset in CONFIG.selected_datasets()
-        },
-        "figures": {
-            name: {
-                "entry": dump(CONFIG.figures[name]),
-                "stated": asdict(stated),
-                "cells": CONFIG.figure_settings(name),
-            }
-            for name, stated in STATED.items()
-        },
-    }
+    # Where the jobs run elsewhere, this machine's GPU and memory say nothing of theirs.
+    selection = selection_of(CONFIG, STATED, here=workflow.local_exec)
     command = [sys.executable, "-m", "vqflow.stages.preflight"]
     paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
