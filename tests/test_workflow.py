@@ -97,8 +97,8 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     for name in figures:
         for suffix in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 5000
-    assert (results / "logs/flows/helix/realnvp/seed0.log").read_text().count("epoch=") == 2
-    assert (results / "benchmarks/flows/helix/realnvp/seed0.tsv").exists()
+    assert (results / "logs/flows/helix/realnvp/trials.log").read_text().count("epoch=") == 2
+    assert (results / "benchmarks/flows/helix/realnvp/trials.tsv").exists()
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
     assert not [path for path in (results / "checkpoints").rglob("*") if path.is_file()]
 

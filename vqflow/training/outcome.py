@@ -50,8 +50,12 @@ class Outcome:
 
     @property
     def ended(self) -> int:
-        """How many epochs :meth:`vqflow.training.loop.Task.end_epoch` was called after."""
-        return len(self.history) - (self.status == "diverged")
+        """How many epochs ended with losses that are finite: the others have no snapshot."""
+        if not self.history:
+            return 0
+        last = self.history[-1]
+        finite = math.isfinite(last["train_loss"]) and math.isfinite(last["validation_loss"])
+        return len(self.history) - (not finite)
 
     def diverge(self, met: str) -> None:
         """Records that training met something that no model can be made of."""
