@@ -23,7 +23,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     fit: "vqflow fit points.npy --out model.pt",
     sample: "vqflow sample model.pt -n 1000 --out samples.csv",
     score: "vqflow score model.pt new.npy --out scores.csv",
-    info: "vqflow info results/demo/flows/helix/vq-maf/seed0 --json",
+    info: "vqflow info results/demo/flows/helix/maf/seed0 --json",
     catalogue: "vqflow catalogue flows --configfile mine.yaml",
     new: "vqflow new metric strays",
     show: "vqflow show results/demo",
