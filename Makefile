@@ -53,7 +53,7 @@ install: $(READY)
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-	@$(BIN)/python -m vqflow.show results/demo
+	@$(BIN)/python -m vqflow show results/demo
 
 check: $(READY)
 	@$(BIN)/python -m vqflow.check $(CONFIG)
