@@ -30,6 +30,7 @@ LAYERS = [
     {"metrics"},
     {"tables"},
     {"claims", "figures"},
+    {"report"},
     {"stages"},
     {"show", "check"},
     {"terminal"},

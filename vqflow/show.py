@@ -1,4 +1,4 @@
-"""Printing a run's summary and the paths of its tables, figures and claims."""
+"""Printing a run's summary and the paths of its tables, figures, claims and report."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def show(run: Path) -> str:
     claims = sorted(str(path) for path in run.glob("claims.*"))
     lines = [summary, "Tables:", *tables, "", "Figures (each also as PDF):", *figures]
     lines += ["", "Claims of the paper and of this project, decided:", *claims]
+    lines += ["", "All of it in one page, to open in a browser:", str(run / "report.html")]
     return "\n".join(lines)
 
 
