@@ -38,6 +38,7 @@ LAYERS = [
     {"metrics"},
     {"tables"},
     {"claims", "figures"},
+    {"report"},
     {"stages"},
     {"check"},
     {"terminal"},

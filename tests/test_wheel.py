@@ -19,8 +19,10 @@ import vqflow
 from vqflow.cli.new import Kind
 
 WORKFLOW = {
+    "docutils",
     "itables",
     "jinja2",
+    "markdown-it-py",
     "matplotlib",
     "pandas",
     "pyarrow",
@@ -106,8 +108,9 @@ def test_it_says_what_it_needs_and_holds_its_types(wheel: Path) -> None:
     } <= set(names)
     weights = "vqflow/metrics/weights/mnist-classifier.npz"
     published = "vqflow/published/values.csv"
+    template = "vqflow/report/templates/report.html.jinja"
     assert "snakemake_logger_plugin_vqflow/__init__.py" in names
-    assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights, published} <= set(names)
+    assert {"vqflow/py.typed", "vqflow/__init__.pyi", weights, published, template} <= set(names)
     assert facts["Name"] == "vq-flows"
     assert facts["Version"] == vqflow.__version__
     assert f"version: {vqflow.__version__}" in (ROOT / "CITATION.cff").read_text().splitlines()

@@ -12,7 +12,13 @@ from vqflow.config.parsing import parse_config
 from vqflow.config.requests import gathers_trials
 from vqflow.config.selection import selection_of
 from vqflow.config.setting import FlowSetting, Scoring
-from vqflow.config.figures import across_training, plan_figures, stated_figures
+from vqflow.config.figures import (
+    across_training,
+    kind_of,
+    plan_figures,
+    stated_figures,
+    subject_of,
+)
 from vqflow.identity import Code
 from vqflow.stages.locks import free_dead_locks
 from vqflow.stages.machine import uses_gpu

@@ -20,6 +20,14 @@ def claims_params(wildcards):
     return stage("make_claims", {})
 
 
+def report_file():
+    return f"{RUN}/report.html"
+
+
+def report_params(wildcards):
+    return stage("make_report", {})
+
+
 def tables_params(wildcards):
     return stage(
         "make_tables",
@@ -83,6 +91,16 @@ def figure_params(wildcards):
 
 def figure_caption(wildcards):
     return STATED[DRAWINGS[wildcards.figure].entry.name].caption
+
+
+def figure_kind(wildcards):
+    """What Snakemake's report groups figures by."""
+    return kind_of(DRAWINGS[wildcards.figure])
+
+
+def figure_labels(wildcards):
+    drawing = DRAWINGS[wildcards.figure]
+    return {"figure": kind_of(drawing), "of": subject_of(drawing) or "the run"}
 
 
 # Beside the workflow, since a run may be made in another folder.
