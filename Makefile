@@ -54,7 +54,6 @@ install: $(READY)
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-	@$(BIN)/python -m vqflow show results/demo
 
 check: $(READY)
 	@$(BIN)/python -m vqflow.check $(CONFIG)
