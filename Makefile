@@ -10,11 +10,12 @@ LOCK := envs/requirements.lock
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo run check test test-slurm chaos lint docs package crate bench format schema lock clean
+.PHONY: help install demo run report check test test-slurm chaos lint docs package crate bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
 	@echo "make run     set up, check and run CONFIG=config/toy3d.yaml, or another run's file"
+	@echo "make report  the report of RUN=demo, finished or not: what is there, what is missing, logs"
 	@echo "make check   set up and say what is wrong in CONFIG, file and line or place; runs nothing"
 	@echo "make test    set up and run the tests"
 	@echo "make chaos   set up, and kill a tiny run 100 times (an hour): it must end the same"
@@ -53,7 +54,6 @@ install: $(READY)
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-	@$(BIN)/python -m vqflow.show results/demo
 
 check: $(READY)
 	@$(BIN)/python -m vqflow.check $(CONFIG)
@@ -61,14 +61,17 @@ check: $(READY)
 run: check
 	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)
 
+report: $(READY)
+	@$(BIN)/python -m vqflow.report results/$(RUN)
+
 test: $(READY)
 	$(BIN)/python -m pytest
 
-chaos: $(READY)
-	cd tests && $(abspath $(BIN))/python -m chaos --kills 100
-
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 0 -m slurm tests/cluster
+
+chaos: $(READY)
+	cd tests && $(abspath $(BIN))/python -m chaos --kills 100
 
 lint: $(READY)
 	$(BIN)/ruff check .

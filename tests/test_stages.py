@@ -102,6 +102,7 @@ def test_gathered_trials_equal_separate_ones_and_resume(
     for name in ("model", "history", "snapshots"):
         assert trials[0][name].read_bytes() == separate[name].read_bytes()
         assert trials[1][name].read_bytes() != separate[name].read_bytes()
+    remove_finished(tmp_path)
     assert not any(paths["scratch"].exists() for paths in trials.values())
 
 

@@ -6,17 +6,14 @@ Snakemake reads the files first, and says of one that is no YAML neither its nam
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from vqflow.config.components import ConfigError
 from vqflow.config.figures import across_training, plan_figures, stated_figures
-from vqflow.config.files import read_files
+from vqflow.config.files import CATALOGUE, read_files
 from vqflow.config.inputs import check_data_files, plan
 from vqflow.config.parsing import parse_config
 from vqflow.config.selection import selection_of
 from vqflow.config.values import data_root
-
-CATALOGUE = Path(__file__).parents[1] / "config" / "config.yaml"
 
 
 def check(paths: list[str]) -> list[str]:

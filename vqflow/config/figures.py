@@ -111,6 +111,16 @@ class Drawing(Strict):
         }
 
 
+def kind_of(drawing: Drawing) -> str:
+    """Says in words what a figure is, for a heading."""
+    return drawing.entry.name.replace("_", " ")
+
+
+def subject_of(drawing: Drawing) -> str:
+    """Says what a figure is drawn of; empty where that is the whole run."""
+    return drawing.name.removeprefix(drawing.entry.name).removeprefix("-")
+
+
 def stated_figures(config: Config) -> dict[str, Statement]:
     """Reads what the class of every selected figure states of itself.
 
@@ -214,11 +224,11 @@ def _groups(
     config: Config, figure: str, statement: Statement, across: Sequence[str]
 ) -> Iterator[tuple[dict[Axis, str], list[Cell]]]:
     """Gives what each drawing of a figure is of, by axis, and the cells that it shows."""
-    settings, families = config.settings(), config.families()
+    settings, families, baselines = config.settings(), config.families(), config.baselines()
     chosen = [
         key
         for key in config.figure_settings(figure)
-        if key[1] in config.baselines() or not statement.only_compared
+        if key[1] in baselines or not statement.only_compared
         if isinstance(settings[key], FlowSetting) or not _OF_FLOWS & set(statement.reads)
     ]
     values: dict[Axis, Iterable[str]] = {

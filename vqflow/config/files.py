@@ -11,6 +11,9 @@ import yaml
 from vqflow.config.components import ConfigError
 from vqflow.config.wording import shown
 
+CATALOGUE = Path(__file__).parents[2] / "config" / "config.yaml"
+"""Where the workflow lies beside this package."""
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import is_zipfile
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from vqflow.config.setting import ModelSetting
 from vqflow.files import load_json
 from vqflow.library.points import Kind, Points, read_points
+from vqflow.models.confinement import sample_confined
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
 from vqflow.models.diverged import read_divergence
@@ -34,11 +36,12 @@ class FittedDensity:
 
     Attributes:
         model: The same, for all else that it can do.
+        facts: The same.
     """
 
     def __init__(self, model: Model, facts: Mapping[str, Any]) -> None:
         self.model = model
-        self._facts = dict(facts)
+        self.facts = dict(facts)
 
     @property
     def features(self) -> int:
@@ -73,16 +76,17 @@ class FittedDensity:
         Raises:
             ValueError: If n is less than 1.
         """
+        return self._give_samples(self.model.sample, n, seed)
+
+    def _give_samples(self, draw: Callable[..., Any], n: int, seed: int | None) -> Any:
         if n < 1:
             raise ValueError(f"n is {n}; needed: 1 or more points")
         generator = None
         if seed is not None:
             generator = torch.Generator(self.model.device).manual_seed(seed)
-        return Kind(**self._facts.get("kind", {})).give(self._draw(n, generator))
-
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        drawn = self.model.sample(n, generator=generator)
-        return drawn if isinstance(drawn, Tensor) else drawn[0]
+        drawn = draw(n, generator=generator)
+        points = drawn if isinstance(drawn, Tensor) else drawn[0]
+        return Kind(**self.facts.get("kind", {})).give(points)
 
     def _read(self, x: NDArray[Any] | Tensor) -> Tensor:
         points = read_points(x, "x", self.features)
@@ -109,6 +113,7 @@ class FittedModel(FittedDensity):
 
     Attributes:
         model: The same, for all else that it can do, with gradients and on any device.
+        facts: The same; plain values besides, put there by the user, are saved with them.
         setting: The same.
         history: The same; empty for a model that was loaded.
     """
@@ -141,13 +146,32 @@ class FittedModel(FittedDensity):
         with torch.no_grad():
             return self._give(self.model.posterior(self._read(x)), x)
 
+    def sample(
+        self, n: int, seed: int | None = None, support: Literal["all", "confined"] = "all"
+    ) -> Any:
+        """Draws points (n, D), of the kind that the model was fitted to; else of numpy's.
+
+        Args:
+            n: Number of points.
+            seed: The same gives the same points; ``None`` draws from torch's global generator.
+            support: ``"confined"`` draws points that fall outside their chart's region anew.
+
+        Raises:
+            ValueError: If n is less than 1, or the support unknown.
+            RuntimeError: If a chart's points stay outside its region.
+        """
+        if support not in ("all", "confined"):
+            raise ValueError(f"support is {support!r}; allowed: 'all', 'confined'")
+        confined = partial(sample_confined, self.model)
+        return self._give_samples(self.model.sample if support == "all" else confined, n, seed)
+
     def save(self, path: str | Path) -> None:
         """Writes the model to a file, which holds no pickled code; see :func:`vqflow.load`."""
-        save_model(Path(path), self.model, self.setting, self._facts)
+        save_model(Path(path), self.model, self.setting, self.facts)
 
     def __repr__(self) -> str:
         atlas, embedding, training = self.model.atlas, self.setting.embedding, self.setting.training
-        facts = self._facts
+        facts = self.facts
         lines = [f"FittedModel: {self.setting.flow.name}, {self.features} dimensions"]
         overlap = f", m = {atlas.min_charts}, ε = {atlas.epsilon:g}" if atlas.charts > 1 else ""
         among = facts.get("candidates", 1)
@@ -193,12 +217,7 @@ def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
         >>> bool((again.log_prob(x) == model.log_prob(x)).all())
         True
     """
-    file = Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"no model at {file}; needed: a file that save wrote, or the folder of a trained "
-            "model, results/<run>/flows/<data set>/<variant>/seed<n>"
-        )
+    file = model_file(path)
     if not is_zipfile(file):
         raise ValueError(f"{file} holds no model: it is no file of torch's")
     if (reason := read_divergence(file)) is not None:
@@ -212,6 +231,21 @@ def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
         raise ValueError(f"{file} holds no model: it has no {error}") from error
     _warn_of_divergence(file.with_name("status.json"))
     return fitted
+
+
+def model_file(path: str | Path) -> Path:
+    """Gives the file of a model, from its path or its folder.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    file = Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no model at {file}; needed: a file that save wrote, or the folder of a trained "
+            "model, results/<run>/flows/<data set>/<variant>/seed<n>"
+        )
+    return file
 
 
 def _warn_of_divergence(status: Path) -> None:

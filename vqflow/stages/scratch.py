@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from vqflow.stages.lease import lease
+from vqflow.stages.slurm import queue_again
+
+log = logging.getLogger(__name__)
 
 _FINISHED = "finished"
 
@@ -24,6 +28,17 @@ def run_trials(
         trials: Per seed, the trial's paths, among them ``scratch``.
         run: Called with a seed and its paths.
     """
+    try:
+        _run_leased(trials, run)
+    except SystemExit:  # on SIGTERM, after the checkpoint was written
+        if queue_again():
+            log.info("the job's time is nearly over: queued again, it goes on from there")
+        raise
+
+
+def _run_leased(
+    trials: Mapping[int, Mapping[str, Path]], run: Callable[[int, Mapping[str, Path]], None]
+) -> None:
     with ExitStack() as leases:
         for _, paths in sorted(trials.items()):
             leases.enter_context(lease(_lease_of(paths["scratch"])))

@@ -62,7 +62,7 @@ def headline_tables(
         if not columns or not present:
             continue
         part = part[part["dataset"].isin(columns) & part["variant"].isin(present)]
-        grid = _grid(part, present, columns, _value_cell)
+        grid = _grid(part, present, columns, value_cell)
         title = f"{name} {_details(part, grid)}"
         sizes = {
             variant: _sizes_cell(rows) for variant, rows in part.groupby("variant", sort=False)
@@ -179,7 +179,8 @@ def _grid(
     }
 
 
-def _value_cell(row: dict[str, Any]) -> Cell:
+def value_cell(row: dict[str, Any]) -> Cell:
+    """Gives the mean of a row of the summary, with its interval and what is to be known of it."""
     lost = [
         f"{count} {word}"
         for word, count in (("diverged", row["n_diverged"]), ("not finite", row["n_not_finite"]))
@@ -190,9 +191,9 @@ def _value_cell(row: dict[str, Any]) -> Cell:
         counts = (text.partition(" ") for text in lost)
         return Cell(" and ".join(f"{word} ({count} of {seeds})" for count, _, word in counts))
     decimals = row["decimals"]
-    text = _BOUNDS[row["bound"]] + _number(row["mean"], decimals)
+    text = _BOUNDS[row["bound"]] + number(row["mean"], decimals)
     if not math.isnan(row["ci95"]):
-        text += f" ± {_number(row['ci95'], decimals)}"
+        text += f" ± {number(row['ci95'], decimals)}"
     if row["few_points"] is True:
         text += f" {_FEW}"
     if lost:
@@ -202,10 +203,10 @@ def _value_cell(row: dict[str, Any]) -> Cell:
 
 def _gain_cell(row: dict[str, Any]) -> Cell:
     decimals = row["decimals"]
-    text = _number(row["gain_mean"], decimals, "+")
+    text = number(row["gain_mean"], decimals, "+")
     for left, low, high, right in (("[", "gain_low", "gain_high", "]"), _BOOTSTRAP):
         if not math.isnan(row[low]):
-            ends = ", ".join(_number(row[key], decimals) for key in (low, high))
+            ends = ", ".join(number(row[key], decimals) for key in (low, high))
             text += f" {left}{ends}{right}"
     won = row["win"] is True
     mark = _WON * (1 + (row["win_holm"] is True)) if won else _MISSING
@@ -235,6 +236,7 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def _number(value: float, decimals: int, sign: str = "") -> str:
+def number(value: float, decimals: int, sign: str = "") -> str:
+    """Gives a number of so many decimals, or of three digits where it is long."""
     form = f"{sign}.{decimals}f" if abs(value) < _LONG else f"{sign}.3g"
     return f"{value:{form}}".replace("-", "−")

@@ -3,6 +3,7 @@ localrules:
     make_tables,
     make_claims,
     plot,
+    make_report,
 
 
 rule make_tables:
@@ -23,6 +24,7 @@ rule make_tables:
             f"{RUN}/tables/summary.csv",
             caption="../report/summary.rst",
             category="Tables",
+            labels={"table": "summary"},
         ),
         markdown=f"{RUN}/tables/summary.md",
         latex=f"{RUN}/tables/summary.tex",
@@ -55,11 +57,13 @@ rule make_claims:
             f"{RUN}/claims.md",
             caption="../report/claims.rst",
             category="Claims",
+            labels={"claims": "with tables"},
         ),
         table=report(
             f"{RUN}/claims.csv",
             caption="../report/claims.rst",
             category="Claims",
+            labels={"claims": "statement by statement"},
         ),
     log:
         f"{LOGS}/claims.log",
@@ -87,6 +91,8 @@ rule plot:
             f"{RUN}/figures/{{figure}}.png",
             caption="../report/figure.rst",
             category="Figures",
+            subcategory=figure_kind,
+            labels=figure_labels,
         ),
         pdf=f"{RUN}/figures/{{figure}}.pdf",
     log:
@@ -105,3 +111,31 @@ rule plot:
         "Plotting {wildcards.figure}"
     script:
         "../scripts/plot.py"
+
+
+rule make_report:
+    """One page with all that came out; of a run that failed: make report RUN=..."""
+    input:
+        table_files(),
+        claim_files(),
+        figure_files(),
+        over_cells("status.json"),
+        config=rules.make_tables.output.config,
+        provenance=rules.make_tables.output.provenance,
+    output:
+        report_file(),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report.tsv"
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        stage=report_params,
+    message:
+        "Writing the report of {CONFIG.run}"
+    script:
+        "../scripts/make_report.py"

@@ -20,6 +20,14 @@ def claims_params(wildcards):
     return stage("make_claims", {})
 
 
+def report_file():
+    return f"{RUN}/report.html"
+
+
+def report_params(wildcards):
+    return stage("make_report", {})
+
+
 def tables_params(wildcards):
     return stage(
         "make_tables",
@@ -85,6 +93,16 @@ def figure_caption(wildcards):
     return STATED[DRAWINGS[wildcards.figure].entry.name].caption
 
 
+def figure_kind(wildcards):
+    """What Snakemake's report groups figures by."""
+    return kind_of(DRAWINGS[wildcards.figure])
+
+
+def figure_labels(wildcards):
+    drawing = DRAWINGS[wildcards.figure]
+    return {"figure": kind_of(drawing), "of": subject_of(drawing) or "the run"}
+
+
 # Beside the workflow, since a run may be made in another folder.
 REFERENCE = SCRIPTS.parents[1] / "results" / "reference" / CONFIG.run
 
@@ -97,3 +115,11 @@ def reference_tables(wildcards):
     config = REFERENCE / "config.yaml"
     files = {"reference": metrics}
     return {**files, "reference_config": config} if config.is_file() else files
+
+
+def show_results():
+    """Prints what came out, once the whole run is there; not with --quiet."""
+    if workflow.output_settings.quiet or not Path(report_file()).is_file():
+        return
+    command = [sys.executable, "-m", "vqflow", "show", RUN]
+    subprocess.run(command, env=project_environment())
