@@ -141,7 +141,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     content = load_weights(paths["model"])  # which refuses pickled code
     assert set(content["density"]) == {"weights", "means", "covariances"}
     assert pd.read_csv(paths["history"]).empty
-    assert not (tmp_path / "scratch").exists()
+    assert (tmp_path / "scratch" / "finished").exists()
 
 
 def test_the_library_loads_it(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_fit_that_was_killed_finds_what_it_kept(tmp_path: Path) -> None:
         train(tmp_path, "mine", **changes)
     paths = train(tmp_path, "mine", **changes)
     assert len(load_weights(paths["model"])["density"]["points"]) == 150
-    assert not (tmp_path / "scratch").exists()
+    assert (tmp_path / "scratch" / "finished").exists()
 
 
 # The configuration
