@@ -74,7 +74,8 @@ lint: $(READY)
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open site/index.html"
 
 package: $(READY)
 	rm -rf build dist

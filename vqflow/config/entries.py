@@ -124,7 +124,8 @@ class Uses(BaseModel):
         exclude=True,
         description="Where it is trained. `cuda` makes the job ask for the resource `gpu=1`; "
         "`auto` is `cuda` where the workflow is started on a machine with a GPU that "
-        "CUDA_VISIBLE_DEVICES shows, and else `cpu`. A change trains nothing again, though bits differ between devices.",
+        "CUDA_VISIBLE_DEVICES shows, and else `cpu`. A change trains nothing again, though bits "
+        "differ between devices.",
     )
     mem_mb: int | None = Field(
         None,
