@@ -23,7 +23,8 @@ from vqflow.flows import build_flow
 from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import Covering, FlowTask, Objective, Sampled
 from vqflow.preprocessing import Preprocessing
-from vqflow.training.loop import Checkpoint, Outcome, fit
+from vqflow.training.loop import Checkpoint, fit
+from vqflow.training.outcome import Outcome
 
 SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
@@ -122,14 +124,17 @@ class Dataset(ABC):
     """A data set of the catalogue. Subclasses take their configuration as keyword arguments.
 
     Building one must be cheap and read no file: the preflight job builds every
-    selected data set to check its arguments.
+    selected data set to check its arguments, and then its files by :meth:`check`.
     """
 
     kind: Literal["vector", "image"]
     """What the points are; see :class:`DataSpec`."""
 
     shape: tuple[int, ...] | None = None
-    """The shape of a point, where it is known without reading: models are checked against it."""
+    """The shape of a point, where it is known: models are checked against it."""
+
+    sizes: Mapping[str, int | None] = MappingProxyType({})
+    """The number of points of each split, where it is known: charts are checked against it."""
 
     most_points: ClassVar[int | None] = None
     """Training points where no argument ``n_train`` says how many, as a literal: the workflow
@@ -138,6 +143,16 @@ class Dataset(ABC):
     file_arguments: ClassVar[tuple[str, ...]] = ()
     """The arguments that name files below the data root, as a literal. The workflow sees a change
     of what is in them; whoever reads other files must repeat ``prepare_data`` himself."""
+
+    def check(self, name: str, data_root: Path) -> None:
+        """Refuses, before any job starts, files that :meth:`load` cannot read; by default none.
+
+        May set ``shape`` and ``sizes``. Arguments as for :meth:`load`.
+
+        Raises:
+            ValueError: If a file is not what it should be.
+        """
+        return
 
     def log_density(self, x: Array) -> Array | None:
         """Gives the exact log-density (N,), in nats, of points x (N, D).

@@ -17,6 +17,7 @@ from vqflow.config.setting import ModelSetting
 from vqflow.library.points import Kind, Points, read_points
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.store import load_origin, save_model
 from vqflow.models.vqflow import VQFlow
 
@@ -198,6 +199,8 @@ def load(path: str | Path) -> FittedDensity:
         )
     if not is_zipfile(file):
         raise ValueError(f"{file} holds no model: it is no file of torch's")
+    if (reason := read_divergence(file)) is not None:
+        raise ValueError(f"{file} holds no model: {reason}")
     try:
         model = load_any(file)
         fitted = FittedDensity(model, {})

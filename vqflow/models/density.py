@@ -17,7 +17,7 @@ from vqflow.models.chart_mixture import Support
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 from vqflow.seeding import derive_seed
-from vqflow.training.loop import Outcome
+from vqflow.training.outcome import Outcome
 
 Points = NDArray[np.float64]
 State = Mapping[str, Any]
@@ -63,6 +63,10 @@ class Density(ABC):
             train: The training split, (N, D).
             validation: The validation split, (M, D): for choices, and for when to stop.
             seed: Of all random numbers: the same gives the same model.
+
+        Raises:
+            DivergedError: If there is no fit to be had: a result, like that of a training that
+                diverges (:mod:`vqflow.training.outcome`). Any other error ends the run.
         """
 
     @abstractmethod

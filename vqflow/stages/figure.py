@@ -77,10 +77,15 @@ def _metrics(keys: Keys, files: Files) -> pd.DataFrame:
 
 def _history(keys: Keys, files: Files) -> pd.DataFrame:
     tables = [
-        pd.read_csv(path).assign(**dict(cell), seed=seed)
+        _rows(pd.read_csv(path)).assign(**dict(cell), seed=seed)
         for (cell, seed), path in zip(keys, files["history"], strict=True)
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def _rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Gives a training without epochs one empty row, so that a figure knows of it."""
+    return table if len(table) else table.reindex([0])
 
 
 def _runs(keys: Keys, files: Files) -> pd.DataFrame:
@@ -97,9 +102,10 @@ def _models(keys: Keys, files: Files) -> dict[Cell, Callable[[], Any]]:
 
 def _load(path: Path) -> Any:
     from vqflow.models.density_store import load_any  # here: the other figures need no torch
+    from vqflow.models.diverged import read_divergence
 
     Machine().use()
-    return load_any(path)
+    return None if read_divergence(path) is not None else load_any(path)
 
 
 _READERS: dict[Read, Callable[[Keys, Files], Any]] = {

@@ -19,6 +19,7 @@ from vqflow.datasets.base import Array, Data
 from vqflow.files import atomic_path, digest, write_json
 from vqflow.flows.precision import set_precision
 from vqflow.models.build import build_model, place_charts
+from vqflow.models.diverged import read_divergence, save_divergence
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import load_atlas, save_model
 from vqflow.models.vqflow import VQFlow
@@ -70,6 +71,10 @@ def _train(
 ) -> None:
     training = setting.training.on(device)
     name = data.spec.name
+    cause = read_divergence(paths["atlas"])
+    if cause is not None:
+        _pass_on(f"its atlas diverged: {cause}", setting, device, seed, paths)
+        return
     model = build_model(setting, load_atlas(paths["atlas"], data.spec), seed)
     model.preprocessing.fit(data.points["train"], seed=derive_seed("preprocessing", name))
     model.to(device)
@@ -100,7 +105,7 @@ def _train(
         name=f"{setting.flow.name} on {setting.atlas.name}, {name}, seed {seed}",
         compiled=training.compile,
     )
-    if model.base is not None:
+    if model.base is not None and outcome.status == "ok":
         generator = torch.Generator(model.device).manual_seed(derive_seed("normalise", seed))
         model.base.normalise(_DRAWS, generator)
     save_model(paths["model"], model.eval().cpu(), setting)
@@ -115,11 +120,36 @@ def _train(
         device=device,
         precision=precision,
         diverged=outcome.status == "diverged",
+        reason=outcome.reason,
         epochs=len(outcome.history),
         best_epoch=outcome.best_epoch,
         training_seconds=round(outcome.seconds, 3),
     )
     write_json(paths["provenance"], facts_of_run)
+
+
+def _pass_on(
+    reason: str, setting: ModelSetting, device: Device, seed: int, paths: Mapping[str, Path]
+) -> None:
+    """Records that there is no atlas to train on, as a training that diverged is recorded."""
+    log.error("diverged: %s", reason)
+    save_divergence(paths["model"], reason)
+    with atomic_path(paths["snapshots"]) as temporary:
+        np.savez_compressed(temporary, allow_pickle=False)
+    write_csv(pd.DataFrame(columns=["epoch", "train_loss", "validation_loss"]), paths["history"])
+    facts = provenance(
+        stage="flow",
+        config=dump(setting),
+        seed=seed,
+        device=device,
+        precision=setting.training.precision,
+        diverged=True,
+        reason=reason,
+        epochs=0,
+        best_epoch=0,
+        training_seconds=0.0,
+    )
+    write_json(paths["provenance"], facts)
 
 
 def _write_snapshot(model: VQFlow, n: int, seed: int, epoch: int, folder: Path) -> None:

@@ -19,10 +19,11 @@ from vqflow.datasets.base import Data
 from vqflow.files import atomic_path, digest, write_json
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density, save_density
+from vqflow.models.diverged import save_divergence
 from vqflow.provenance import provenance
 from vqflow.stages.common import checkpoint_in, run_trials, write_csv
 from vqflow.stages.machine import Machine
-from vqflow.training.loop import Outcome
+from vqflow.training.outcome import DivergedError, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +68,17 @@ def _fit(
     checkpoint = checkpoint_in(paths["scratch"], code, [dump(setting), seed, data_identity])
     model.density.scratch = checkpoint.path.parent
     started = time.monotonic()
-    model.fit(data, seed)
+    outcome = _outcome(model, data, seed)
     seconds = round(time.monotonic() - started, 3)
     log.info("%s on %s, seed %d: %g seconds", setting.model.name, data.spec.name, seed, seconds)
-    save_density(paths["model"], model, setting)
-    _check_saved(paths["model"], model, data)
+    if outcome.status == "ok":
+        save_density(paths["model"], model, setting)
+        _check_saved(paths["model"], model, data)
+    else:
+        log.error("diverged: %s", outcome.reason)
+        save_divergence(paths["model"], str(outcome.reason))
     with atomic_path(paths["snapshots"]) as temporary:
         np.savez_compressed(temporary, allow_pickle=False)
-    outcome = model.density.outcome or Outcome()
     columns = ["epoch", "train_loss", "validation_loss"]
     history = pd.DataFrame(outcome.history, columns=None if outcome.history else columns)
     write_csv(history, paths["history"])
@@ -84,11 +88,22 @@ def _fit(
         seed=seed,
         device=machine.device,
         diverged=outcome.status == "diverged",
+        reason=outcome.reason,
         epochs=len(outcome.history),
         best_epoch=outcome.best_epoch,
         training_seconds=seconds,
     )
     write_json(paths["provenance"], facts)
+
+
+def _outcome(model: DensityModel, data: Data, seed: int) -> Outcome:
+    """Fits a model; says how that ended."""
+    try:
+        model.fit(data, seed)
+    except DivergedError as error:
+        history = [dict(row) for row in error.history]
+        return Outcome(history=history, status="diverged", reason=str(error))
+    return model.density.outcome or Outcome()
 
 
 def _check_saved(path: Path, model: DensityModel, data: Data) -> None:

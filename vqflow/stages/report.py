@@ -14,7 +14,8 @@ import yaml
 from vqflow.config.setting import NONE
 from vqflow.files import atomic_path, write_json, write_text
 from vqflow.provenance import provenance
-from vqflow.tables.layout import summary_latex, summary_markdown
+from vqflow.tables.layout import diverged_tables, headline_tables
+from vqflow.tables.markup import summary_latex, summary_markdown
 from vqflow.tables.points import load_points
 from vqflow.tables.rows import gather
 from vqflow.tables.summary import summarise
@@ -75,8 +76,10 @@ def make_tables(
     for name, table in tables.items():
         with atomic_path(outputs[name]) as temporary:
             table.to_csv(temporary, index=False, lineterminator="\n")
-    write_text(outputs["markdown"], summary_markdown(summary, variants, datasets))
-    write_text(outputs["latex"], summary_latex(summary, variants, datasets))
+    shown = headline_tables(summary, variants, datasets)
+    shown += diverged_tables(runs, variants, datasets)
+    write_text(outputs["markdown"], summary_markdown(shown))
+    write_text(outputs["latex"], summary_latex(shown))
     write_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
     write_json(outputs["provenance"], provenance(run=config["run"]))
 

@@ -16,6 +16,7 @@ from vqflow.files import atomic_path, write_json
 from vqflow.models.confinement import LeakError, estimate_confinement, sample_confined
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import save_confinement
 from vqflow.models.vqflow import VQFlow
@@ -44,12 +45,12 @@ def sample_flow(
 
 
 def _sample(sampling: Sampling, device: str, seed: int, paths: Mapping[str, Path]) -> None:
-    model = load_any(paths["model"]).to(device)
-    reason = None
-    if json.loads(paths["provenance"].read_text())["diverged"]:
-        reason = "training met a loss that is not finite"
+    absent = read_divergence(paths["model"]) is not None
+    model = None if absent else load_any(paths["model"]).to(device)
+    facts = json.loads(paths["provenance"].read_text("utf-8"))
+    reason = facts["reason"] if facts["diverged"] else None
     samples: dict[str, Array] = {}
-    if reason is None:
+    if model is not None and reason is None:
         try:
             samples = _draw(model, sampling, seed)
         except NotFiniteError as error:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,10 @@ from vqflow.config.entries import Budget
 from vqflow.files import load_weights, save_weights
 from vqflow.seeding import derive_seed
 from vqflow.training.optimiser import Optimiser
+from vqflow.training.outcome import Outcome
 from vqflow.training.steps import Batch, Step
 
 log = logging.getLogger(__name__)
-
-Status = Literal["ok", "diverged"]
 
 
 class Task(Protocol):
@@ -79,23 +78,6 @@ class Checkpoint:
 
 
 @dataclass
-class Outcome:
-    """How a training ended.
-
-    Attributes:
-        history: One row per epoch.
-        status: ``"diverged"`` where a loss was not finite.
-        best_epoch: The epoch whose weights the module holds now (0: the initial ones).
-        seconds: Time spent in epochs, over all resumed parts.
-    """
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    status: Status = "ok"
-    best_epoch: int = 0
-    seconds: float = 0.0
-
-
-@dataclass
 class _State:
     optimiser: Optimiser
     step: Step
@@ -128,7 +110,8 @@ def fit(
         compiled: Whether the loss is compiled; see :class:`vqflow.training.steps.Step`.
 
     Returns:
-        The outcome; a non-finite loss ends training with status ``"diverged"``.
+        The outcome; a non-finite loss ends training with status ``"diverged"``, and a training
+        that ends far above where it began has it too: see :class:`Outcome`.
     """
     with torch.random.fork_rng():
         torch.manual_seed(derive_seed("training", seed))
@@ -161,10 +144,10 @@ def _fit(
     )
     while not _finished(outcome, settings):
         started = time.monotonic()
-        row = _epoch(task, settings, state, len(outcome.history) + 1)
+        row = _epoch(task, settings, state, outcome)
         outcome.history.append(row)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
-            outcome.status = "diverged"
+            outcome.diverge(f"a loss that is not finite, in epoch {row['epoch']}")
         elif row["validation_loss"] < state.best_loss:
             outcome.best_epoch, state.best_loss = row["epoch"], row["validation_loss"]
             state.best = copy.deepcopy(task.module.state_dict())
@@ -182,6 +165,7 @@ def _fit(
         _save(checkpoint, task, state, outcome)
     if state.best:
         task.module.load_state_dict(state.best)
+    outcome.judge(state.best_loss)
     return outcome
 
 
@@ -204,7 +188,7 @@ def _start(
     )
 
 
-def _epoch(task: Task, settings: Budget, state: _State, epoch: int) -> dict[str, Any]:
+def _epoch(task: Task, settings: Budget, state: _State, outcome: Outcome) -> dict[str, Any]:
     module = task.module
     module.train()
     order = torch.randperm(task.points, generator=state.batches).to(state.noise.device)
@@ -218,6 +202,9 @@ def _epoch(task: Task, settings: Budget, state: _State, epoch: int) -> dict[str,
         validation = task.validate()
     sizes = torch.full((len(losses),), settings.batch_size, dtype=torch.float64)
     sizes[-1] = task.points - settings.batch_size * (len(losses) - 1)
+    epoch = len(outcome.history) + 1
+    if epoch == 1:
+        outcome.first_loss = float(losses[0])
     return {
         "epoch": epoch,
         "train_loss": float(torch.stack(losses).cpu().double() @ sizes) / task.points,
