@@ -86,6 +86,15 @@ def test_every_run_and_every_kept_result_is_named() -> None:
     assert [name for name in kept if f"(../results/reference/{name}/)" not in results] == []
 
 
+def test_the_headline_numbers_are_those_of_the_results() -> None:
+    results = (ROOT / "docs" / "results.md").read_text().replace("*", "")
+    rows = re.findall(r"(?m)^\| ([\w-]+) \| (.*\d.*) \|$", (ROOT / "README.md").read_text())
+    assert len(rows) > 5
+    for name, cells in rows:
+        found = [line for line in results.splitlines() if line.startswith(f"| {name} ")]
+        assert any(all(cell in line for cell in cells.split(" | ")) for line in found), name
+
+
 def test_every_kind_of_class_has_a_page() -> None:
     kinds = set()
     for section in (part for part in CATALOGUE.values() if isinstance(part, dict)):
