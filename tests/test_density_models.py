@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CATALOGUE, PIXELS, images, ring
-from readme import entries, example, lines
+from printed import entries, example, lines
 from scipy.stats import multivariate_normal
 from small import config, metric, score, setting, train
 
@@ -368,7 +368,7 @@ def test_a_metric_that_reads_charts_is_told_to_say_so(tmp_path: Path) -> None:
 
 
 def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None:
-    """The README's, as printed: at most 15 lines."""
+    """That of docs/extend.md, as printed: at most 15 lines."""
     assert lines("Kernels") <= 15
     changes = entries(models=["kernels"], variants=["kernels"])
     changes["models"]["kernels"]["class"] = "test_density_models.Kernels"
