@@ -10,7 +10,7 @@ LOCK := envs/requirements.lock
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install demo run report check test test-slurm lint docs package crate bench format schema lock clean
+.PHONY: help install demo run report check test test-slurm chaos lint docs package crate bench format schema lock clean
 
 help:
 	@echo "make demo    set up and run the demo: two toys and digits, tables and figures"
@@ -18,6 +18,7 @@ help:
 	@echo "make report  the report of RUN=demo, finished or not: what is there, what is missing, logs"
 	@echo "make check   set up and say what is wrong in CONFIG, file and line or place; runs nothing"
 	@echo "make test    set up and run the tests"
+	@echo "make chaos   set up, and kill a tiny run 100 times (an hour): it must end the same"
 	@echo "make lint    set up and check style, types and the workflow"
 	@echo "make test-slurm  run the tests that go through a SLURM, where one answers"
 	@echo "make docs    set up and build the documentation into site/"
@@ -53,7 +54,6 @@ install: $(READY)
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
-	@$(BIN)/python -m vqflow.show results/demo
 
 check: $(READY)
 	@$(BIN)/python -m vqflow.check $(CONFIG)
@@ -69,6 +69,9 @@ test: $(READY)
 
 test-slurm: $(READY)
 	$(BIN)/python -m pytest -n 0 -m slurm tests/cluster
+
+chaos: $(READY)
+	cd tests && $(abspath $(BIN))/python -m chaos --kills 100
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from vqflow.config.setting import AtlasSetting
 from vqflow.datasets.base import Data
 from vqflow.models.store import load_atlas, save_atlas
 from vqflow.training.loop import Checkpoint
+from vqflow.training.outcome import DivergedError
 
 FEW = {"charts": [3, 12], "min_charts": [2, 1], "epsilon": [0.0, 0.3]}
 ATLASES = {"kmeans-auto": {"choice": FEW}, "vq-auto": {"choice": FEW, "training": {"epochs": 3}}}
@@ -97,7 +98,7 @@ def test_scores_that_are_not_finite_are_not_chosen(monkeypatch: pytest.MonkeyPat
     fitted = choice.fit_atlas(entry(), helix(), seed=0)
     assert [row["chosen"] for row in fitted.scores].index(True) == 2
     monkeypatch.setattr(choice, "_score", lambda *_: float("nan"))
-    with pytest.raises(RuntimeError, match="atlases.kmeans-auto: no candidate has a finite"):
+    with pytest.raises(RuntimeError, match="no candidate for the charts has a finite"):
         choice.fit_atlas(entry(), helix(), seed=0)
 
 
@@ -209,3 +210,25 @@ def test_images_are_scored_as_the_flow_sees_them() -> None:
 def test_mistakes_are_named(atlas: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         entry(atlases={"kmeans-auto": atlas})
+
+
+def test_charts_that_diverge_are_left_out_of_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, numbers = KMeansAtlas.fit, []
+
+    def diverge(self: KMeansAtlas, *given: Any) -> Any:
+        numbers.append(self.wanted_charts)
+        if len(numbers) == 1:
+            raise DivergedError("training met nothing good")
+        return fit(self, *given)
+
+    monkeypatch.setattr(KMeansAtlas, "fit", diverge)
+    fitted = choice.fit_atlas(entry(), helix(), seed=0)
+    assert numbers[0] not in {row["charts"] for row in fitted.scores}
+    assert [row["chosen"] for row in fitted.scores].count(True) == 1
+    monkeypatch.setattr(KMeansAtlas, "fit", _never)
+    with pytest.raises(DivergedError, match="training met nothing good"):
+        choice.fit_atlas(entry(), helix(), seed=0)
+
+
+def _never(*given: Any) -> Any:
+    raise DivergedError("training met nothing good")

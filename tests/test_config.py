@@ -77,13 +77,14 @@ def test_substitution_swaps_names_for_base_and_variant_alike() -> None:
     assert settings["digits", "maf"].training.name == "image"
     assert settings["digits", "vq-maf"].training.name == "image"
     assert settings["digits", "vq-maf"].atlas.name == "vq32-image"
-    assert settings["helix", "vq-maf"].atlas.name == "vq32"
+    assert settings["helix", "framed-vq-maf"].atlas.name == "vq32"
 
 
 def test_families_and_baselines() -> None:
     config = parse_config(demo())
-    assert config.families() == {"realnvp": ["realnvp", "vq-realnvp"], "maf": ["maf", "vq-maf"]}
-    assert config.baselines() == {"vq-realnvp": "realnvp", "vq-maf": "maf"}
+    compared = {base: [f"framed-vq-{base}", f"vq-{base}"] for base in ("realnvp", "maf")}
+    assert config.families() == {base: [base, *others] for base, others in compared.items()}
+    assert config.baselines() == {name: base for base in compared for name in compared[base]}
 
 
 def test_the_environment_overrides_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:

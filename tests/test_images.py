@@ -248,11 +248,21 @@ def test_a_failed_download_says_what_to_do_and_leaves_no_data(
     assert socket.getdefaulttimeout() is None
 
 
-def test_archives_put_there_by_hand_need_no_network(server: Server, tmp_path: Path) -> None:
-    write(server.archives, tmp_path)
-    server.mode = "cut"
-    data = MNIST().load("a", tmp_path)
-    assert len(data.points["train"]) == 50
+@pytest.mark.parametrize("plain", [0, 2])
+def test_archives_are_read_as_they_are(
+    small: dict[str, bytes], plain: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As they come, in a folder of which some may be unpacked; nothing is fetched or written."""
+    expected = MNIST().load("a", write(small, tmp_path / "plain").parents[1])
+    monkeypatch.delattr(MNIST, "_fetch")
+    files = {
+        (name if place < plain else f"{name}.gz"): (content if place < plain else compressed)
+        for place, (name, content) in enumerate(small.items())
+        for compressed in [gzip.compress(content)]
+    }
+    folder = write(files, tmp_path / "packed")
+    assert same(expected, MNIST().load("a", tmp_path / "packed"))
+    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
 
 
 @pytest.mark.skipif(DATA_ROOT is None, reason="VQFLOW_DATA does not name a folder with MNIST/raw")

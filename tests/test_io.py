@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vqflow.files import atomic_path, load_weights, save_weights, write_json
+from vqflow.files import atomic_path, load_weights, save_json, save_weights
 from vqflow.provenance import provenance
 from vqflow.seeding import derive_seed
 
@@ -34,7 +34,7 @@ def test_weights_hold_no_code(tmp_path: Path) -> None:
 
 
 def test_provenance_is_plain_json(tmp_path: Path) -> None:
-    write_json(tmp_path / "p.json", provenance(seed=3))
+    save_json(tmp_path / "p.json", provenance(seed=3))
     facts = json.loads((tmp_path / "p.json").read_text())
     assert facts["seed"] == 3
     assert facts["packages"]["zuko"]

@@ -16,6 +16,7 @@ from small import train
 import vqflow
 from vqflow import choice
 from vqflow.datasets.toy3d import Helix
+from vqflow.files import save_json
 from vqflow.library import settings
 from vqflow.library.fitting import _fewer, _split
 
@@ -202,7 +203,7 @@ def test_models_of_the_workflow_are_loaded(
     assert loaded.log_prob(x).dtype == x.dtype
     assert loaded.sample(4).shape == (4, 3)
     assert "realnvp, 3 dimensions\n  charts: K = 8, m = 6" in repr(loaded)
-    (tmp_path / "status.json").write_text('{"status": "diverged"}')
+    save_json(tmp_path / "status.json", {"status": "diverged"})
     with pytest.warns(UserWarning, match="diverged"):
         vqflow.load(tmp_path)
 

@@ -27,6 +27,7 @@ from vqflow.objectives import Covering, FlowTask
 from vqflow.stages.common import checkpoint_in
 from vqflow.stages.flow import train_flow
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import remove_finished
 from vqflow.tables.rows import METRIC_COLUMNS
 
 FLOWS = sorted(name for name, entry in CATALOGUE["variants"].items() if "flow" in entry)
@@ -49,7 +50,9 @@ def test_every_flow_of_the_catalogue_trains_and_is_scored(tmp_path: Path, varian
     facts = json.loads(outputs["provenance"].read_text())
     assert facts["config"]["flow"]["name"] == CATALOGUE["variants"][variant]["flow"]
     assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
-    assert not (tmp_path / "scratch").exists()
+    assert (tmp_path / "scratch" / "finished").exists()
+    remove_finished(tmp_path)
+    assert not (tmp_path / "scratch").exists() and not list(tmp_path.glob("*.lease"))
     metrics = [metric(name) for name in ("log_likelihood", "charts", "reconstruction_error")]
     metrics.append(metric("kde_log_likelihood", samples=60))
     table = pd.read_csv(score(tmp_path, variant, {0: outputs}, *metrics))
@@ -99,6 +102,7 @@ def test_gathered_trials_equal_separate_ones_and_resume(
     for name in ("model", "history", "snapshots"):
         assert trials[0][name].read_bytes() == separate[name].read_bytes()
         assert trials[1][name].read_bytes() != separate[name].read_bytes()
+    remove_finished(tmp_path)
     assert not any(paths["scratch"].exists() for paths in trials.values())
 
 

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqflow.metrics.base import Quantity, Score
-from vqflow.tables.layout import headline_tables, summary_latex, summary_markdown
+from vqflow.tables.layout import diverged_tables, headline_tables
+from vqflow.tables.markup import summary_latex, summary_markdown
 from vqflow.tables.rows import METRIC_COLUMNS, gather, rows
 from vqflow.tables.summary import SUMMARY_COLUMNS, summarise
 
@@ -229,7 +230,29 @@ def test_a_variant_that_always_diverged_is_in_the_summary() -> None:
     vq = line(summary, "vq-maf")
     assert (vq["n_seeds"], vq["n_diverged"], vq["baseline"]) == (0, 2, "maf")
     assert pd.isna(vq[["mean", "std", "ci95", "gain_mean", "gain_low", "win"]]).all()
-    assert "| vq-maf | diverged |" in summary_markdown(summary, ["maf", "vq-maf"], ["helix"])
+    assert "| vq-maf | diverged (2 of 2) |" in summary_markdown(
+        headline_tables(summary, ["maf", "vq-maf"], ["helix"])
+    )
+
+
+def test_runs_that_diverged_are_said_cell_by_cell() -> None:
+    """Also where no run is left, and so no row of any metric."""
+    runs = run_table({"maf": {0: 1.0, 1: 2.0}, "vq-maf": {0: math.nan, 1: 2.0}})
+    assert diverged_tables(run_table({"maf": {0: 1.0}}), ["maf"], ["helix"]) == []
+    gone = run_table({"maf": {0: math.nan, 1: math.nan}}).assign(dataset="knotted")
+    tables = diverged_tables(pd.concat([runs, gone]), ["maf", "vq-maf"], ["helix", "knotted"])
+    for text in (summary_markdown(tables), summary_latex(tables)):
+        assert text.count("diverged (2 of 2)") == text.count("diverged (1 of 2)") == 1
+    assert "| maf | – | diverged (2 of 2) |\n| vq-maf | diverged (1 of 2) | – |" in (
+        summary_markdown(tables)
+    )
+
+
+def test_very_large_values_are_shown_in_short() -> None:
+    summary = summed({"maf": {0: -4.3827e29, 1: -4.0e29}, "vq-maf": {0: -12345678.0, 1: -1.0}})
+    [table, _] = headline_tables(summary, ["maf", "vq-maf"], ["helix"])
+    assert table.rows["maf"][0].text == "−4.19e+29 ± 2.43e+29"
+    assert table.rows["vq-maf"][0].text.startswith("−6172839.50 ± ")
 
 
 def test_one_seed_has_a_mean_but_no_interval() -> None:
@@ -237,7 +260,7 @@ def test_one_seed_has_a_mean_but_no_interval() -> None:
     vq = line(summary, "vq-maf")
     assert (vq["n_seeds"], vq["mean"], vq["gain_mean"]) == (1, 2.5, 1.5)
     assert pd.isna(vq[["std", "ci95", "gain_low", "gain_high", "win"]]).all()
-    markdown = summary_markdown(summary, ["maf", "vq-maf"], ["helix"])
+    markdown = summary_markdown(headline_tables(summary, ["maf", "vq-maf"], ["helix"]))
     assert "| vq-maf | 2.50 |" in markdown
     assert "| vq-maf vs maf | +1.50 – |" in markdown
     assert "higher is better; value of 1 seed)" in markdown
@@ -257,7 +280,7 @@ def test_only_final_rows_count_and_splits_stay_apart() -> None:
     summary = summarise(frame, run_table({"maf": {0: 1.0}}), {})
     assert line(summary, "maf", metric="leak")["mean"] == 4.0
     assert line(summary, "maf", split="validation")["mean"] == 3.0
-    markdown = summary_markdown(summary, ["maf"], ["helix"])
+    markdown = summary_markdown(headline_tables(summary, ["maf"], ["helix"]))
     assert "| maf | 1.00 |" in markdown and "3.00" not in markdown
 
 
@@ -320,7 +343,9 @@ def test_metrics_of_one_label_are_told_apart() -> None:
 
 
 def test_markdown_layout(summary: pd.DataFrame) -> None:
-    text = summary_markdown(summary, ["vq-maf", "maf"], ["twisted_eight", "helix", "absent"])
+    text = summary_markdown(
+        headline_tables(summary, ["vq-maf", "maf"], ["twisted_eight", "helix", "absent"])
+    )
     lines = text.splitlines()
     assert lines[0] == (
         "**Log-likelihood, all charts (nats; test split; higher is better; "
@@ -343,7 +368,7 @@ def test_a_data_set_without_the_variant_shows_a_dash(summary: pd.DataFrame) -> N
 
 
 def test_latex_is_balanced_and_escaped(summary: pd.DataFrame) -> None:
-    text = summary_latex(summary, ["maf", "vq-maf"], ["twisted_eight", "helix"])
+    text = summary_latex(headline_tables(summary, ["maf", "vq-maf"], ["twisted_eight", "helix"]))
     body = "\n".join(part for part in text.splitlines() if not part.startswith("%"))
     assert r" & twisted\_eight & helix & parameters \\" in body
     assert r"vq-maf & 1.25 $\pm$ 15.88 (1 diverged) & \textbf{4.03 $\pm$ 2.49} & 10 \\" in body

@@ -23,7 +23,8 @@ from vqflow.flows import build_flow
 from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import Covering, FlowTask, Objective, Sampled
 from vqflow.preprocessing import Preprocessing
-from vqflow.training.loop import Checkpoint, Outcome, fit
+from vqflow.training.loop import Checkpoint, fit
+from vqflow.training.outcome import Outcome
 
 SETTINGS = {"epochs": 6, "batch_size": 64, "learning_rate": 1e-2}
 
@@ -186,7 +187,7 @@ def test_a_killed_training_resumes_bit_equal(tmp_path: Path) -> None:
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
             assert not (folder / "result.pt").exists()
-            done = load_weights(folder / "checkpoint.pt")["outcome"]["history"]
+            done = load_weights(folder / "checkpoint.pt")["state"]["outcome"]["history"]
             assert 1 <= len(done) < 8
         subprocess.run([*command, "0"], cwd=ROOT, check=True, timeout=240)
         results[name] = load_weights(folder / "result.pt")

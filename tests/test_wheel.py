@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT
 
 import vqflow
+from vqflow.cli.new import Kind
 
 WORKFLOW = {
     "docutils",
@@ -58,6 +59,15 @@ x = np.random.default_rng(0).normal(size=(60, 2))
 model = vqflow.fit(x, epochs=1, charts=2)
 model.save("model.pt")
 assert (vqflow.load("model.pt").log_prob(x) == model.log_prob(x)).all()
+
+from vqflow.cli.app import app
+np.savetxt("x.csv", x, delimiter=",", header="a,b", comments="")
+for line in ("fit x.csv --out m.pt --charts 1 --epochs 1", "score m.pt x.csv --out scores.csv"):
+    try:
+        app(line.split())
+    except SystemExit as end:
+        assert not end.code, line
+assert pathlib.Path("scores.csv").read_text().startswith("log_density,posterior_0\\n")
 """
 
 
@@ -91,6 +101,11 @@ def test_it_says_what_it_needs_and_holds_its_types(wheel: Path) -> None:
         names = archive.namelist()
         metadata = next(name for name in names if name.endswith("METADATA"))
         facts = email.message_from_bytes(archive.read(metadata))
+        commands = archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
+    assert "vqflow = vqflow.cli.app:app" in commands
+    assert {
+        f"vqflow/cli/templates/{kind}{end}" for kind in Kind for end in (".py", ".yaml")
+    } <= set(names)
     weights = "vqflow/metrics/weights/mnist-classifier.npz"
     published = "vqflow/published/values.csv"
     template = "vqflow/report/templates/report.html.jinja"

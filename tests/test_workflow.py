@@ -99,8 +99,8 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
             assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 5000
     report = (results / "report.html").read_text(encoding="utf-8")
     assert report.count("<figure ") == len(figures) and "not finished" not in report
-    assert (results / "logs/flows/helix/realnvp/seed0.log").read_text().count("epoch=") == 2
-    assert (results / "benchmarks/flows/helix/realnvp/seed0.tsv").exists()
+    assert (results / "logs/flows/helix/realnvp/trials.log").read_text().count("epoch=") == 2
+    assert (results / "benchmarks/flows/helix/realnvp/trials.tsv").exists()
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
     assert not [path for path in (results / "checkpoints").rglob("*") if path.is_file()]
 
@@ -345,6 +345,9 @@ def test_verify_compares_a_finished_run_with_its_reference(project: Path) -> Non
     table = pd.read_csv(reference / "tables" / "metrics.csv")
     table.loc[0, "value"] += 1
     table.to_csv(reference / "tables" / "metrics.csv", index=False)
+    output = run(project, *arguments, fails=True)
+    assert "reference/tiny/tables/metrics.csv is damaged" in output, "it was changed by hand"
+    (reference / "tables" / ".metrics.csv.sha256").unlink()
     output = run(project, *arguments, fails=True)
     assert (
         len(re.findall(r"^verify: 1 of \d+ cells differ, the first is helix/", output, re.M)) == 1

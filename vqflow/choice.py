@@ -21,6 +21,7 @@ from vqflow.models.build import build_atlas, build_embedding, build_preprocessin
 from vqflow.models.vqflow import VQFlow
 from vqflow.seeding import derive_seed
 from vqflow.training.loop import Checkpoint
+from vqflow.training.outcome import DivergedError
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,8 @@ def fit_atlas(
         checkpoint: Where a training in progress is kept.
 
     Raises:
-        RuntimeError: If no candidate has a finite likelihood.
+        DivergedError: If what places the charts diverged, for every number of them, or no
+            candidate has a finite likelihood.
     """
     entry = setting.atlas
     if entry.choice is None:
@@ -109,6 +111,7 @@ def fit_atlas(
     best: FittedAtlas | None = None
     highest, chosen = -math.inf, 0
     scores: list[dict[str, Any]] = []
+    failed: DivergedError | None = None
     groups = tqdm(
         list(_by_charts(entry)), desc="choosing charts", unit="K", disable=None, leave=False
     )
@@ -117,7 +120,12 @@ def fit_atlas(
         for numbers, candidate in group:
             atlas = build_atlas(candidate, data.spec)
             if fitted is None:
-                history = atlas.fit(data, seed, _apart(checkpoint, charts))
+                try:
+                    history = atlas.fit(data, seed, _apart(checkpoint, charts))
+                except DivergedError as error:
+                    log.warning("%s, %d charts: diverged: %s", entry.name, charts, error)
+                    failed = error
+                    break
                 fitted = atlas.eval()
             else:
                 atlas = _with_overlap(fitted, candidate, data)
@@ -128,7 +136,7 @@ def fit_atlas(
                 best, highest, chosen = FittedAtlas(atlas, history, scores), score, len(scores)
             scores.append(row)
     if best is None:
-        raise RuntimeError(f"atlases.{entry.name}: no candidate has a finite likelihood")
+        raise failed or DivergedError("no candidate for the charts has a finite likelihood")
     scores[chosen]["chosen"] = True
     return best
 

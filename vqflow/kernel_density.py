@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 
 _CHUNK_ELEMENTS = 4_000_000
 _TOLERANCE = 0.01
+_ROUNDING = 1e-12
 
 
 def log_density(x: Floats, points: Floats, bandwidth: float) -> Floats:
@@ -56,11 +57,11 @@ def scale_of(points: Floats) -> float:
         points: Points (N, D).
 
     Raises:
-        ValueError: If all points are equal.
+        ValueError: If all points are equal, up to rounding.
     """
     scale = float(np.sqrt(points.var(axis=0).mean()))
-    if scale == 0:
-        raise ValueError("all training points are equal")
+    if scale <= _ROUNDING * float(np.abs(points).max()):
+        raise ValueError("all training points are equal, up to rounding")
     return scale
 
 

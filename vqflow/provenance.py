@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from vqflow import __version__
+
 PACKAGES = (
     "torch",
     "zuko",
@@ -32,6 +34,12 @@ def provenance(**facts: Any) -> dict[str, Any]:
         "git": git_state(),
         "hardware": _hardware(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Gives the versions of Python, of this project, and of the packages that are installed."""
+    found = {"python": platform.python_version(), "vqflow": __version__}
+    return found | {name: given for name in PACKAGES if (given := _version(name))}
 
 
 def _version(package: str) -> str | None:

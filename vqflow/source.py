@@ -177,6 +177,20 @@ def class_attributes(path: str, folders: Sequence[str | Path] | None = None) -> 
     return {name: value[0] for name, value in stated.items()}
 
 
+def class_docstring(path: str, folders: Sequence[str | Path] | None = None) -> str | None:
+    """Gives the docstring of a class; of one that is but another name for a base, that of the base.
+
+    Args:
+        path: Import path of the class.
+        folders: See :func:`find_module`.
+    """
+    for source in _with_bases(path, folders):
+        text = ast.get_docstring(source.node)
+        if text is not None or not all(isinstance(node, ast.Pass) for node in source.node.body):
+            return text
+    return None
+
+
 def argument_defaults(path: str, folders: Sequence[str | Path] | None = None) -> dict[str, Any]:
     """Gives the defaults that a class' ``__init__``, or that of the first base with one, states.
 

@@ -16,6 +16,7 @@ from vqflow.config.limits import Count, NotNegative, Widths
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.seeding import derive_seed
 from vqflow.training.loop import Checkpoint, fit
+from vqflow.training.outcome import DivergedError
 
 _KMEANS_POINTS = 8192
 
@@ -104,7 +105,8 @@ class VQAtlas(Atlas):
         """Trains the auto-encoder and places the charts at its codebook.
 
         Raises:
-            RuntimeError: If training diverged, or there are fewer points than charts.
+            DivergedError: If training diverged.
+            RuntimeError: If there are fewer points than charts.
             ValueError: If the quantiser does not choose the nearest of its centres.
         """
         x = as_data_space(data, "train")
@@ -126,7 +128,7 @@ class VQAtlas(Atlas):
             name=f"VQ-AE {data.spec.name} seed {seed}",
         )
         if outcome.status == "diverged":
-            raise RuntimeError(f"the auto-encoder of '{data.spec.name}' diverged, seed {seed}")
+            raise DivergedError(f"the auto-encoder's {outcome.reason}", outcome.history)
         self.eval().requires_grad_(False)
         task.codebook.eval()  # or looking at points would move the centres
         task.codebook.check(self.encoder(inputs[:_KMEANS_POINTS]))

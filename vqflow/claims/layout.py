@@ -21,7 +21,7 @@ from vqflow.claims.statement import (
 )
 from vqflow.published import Published
 
-_MARKS = {HOLDS: "✓", BETTER: "✓", FAILS: "✗", WORSE: "✗", OPEN: "?", UNTESTED: "–"}
+MARKS = {HOLDS: "✓", BETTER: "✓", FAILS: "✗", WORSE: "✗", OPEN: "?", UNTESTED: "–"}
 _NONE = "–"
 
 _INTRODUCTION = """\
@@ -98,7 +98,7 @@ def _headlines(heading: str, claims: Sequence[Claim]) -> str:
     lines = [["", heading, "verdict", "statements"], [":--", ":--", ":--", ":--"]]
     for claim in claims:
         verdict = claim.verdict()
-        lines.append([claim.key, claim.title, f"**{verdict}** {_MARKS[verdict]}", _counts(claim)])
+        lines.append([claim.key, claim.title, f"**{verdict}** {MARKS[verdict]}", _counts(claim)])
     return _grid(lines)
 
 
@@ -164,7 +164,7 @@ def _pair(statement: Statement) -> str:
 def _cell(statement: Statement | None) -> str:
     if statement is None:
         return _NONE
-    return f"{_estimate(statement.estimate)} {_MARKS[statement.verdict]}"
+    return f"{_estimate(statement.estimate)} {MARKS[statement.verdict]}"
 
 
 def _estimate(estimate: Estimate) -> str:

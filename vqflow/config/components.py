@@ -21,6 +21,17 @@ class ConfigError(ValueError):
     """A mistake in the configuration; the message begins with its place in the file."""
 
 
+def classes_in(value: Any) -> Iterator[str]:
+    """Gives the import paths of all classes that plain values of a configuration name."""
+    if isinstance(value, Mapping):
+        if "class" in value:
+            yield str(value["class"])
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from classes_in(item)
+
+
 def import_class(path: str, place: str) -> Any:
     """Imports ``package.module.Name``.
 

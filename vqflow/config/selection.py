@@ -9,7 +9,7 @@ from typing import Any
 from vqflow.config.catalogue import Config
 from vqflow.config.figures import Statement
 from vqflow.config.setting import FlowSetting
-from vqflow.config.values import dump
+from vqflow.config.values import data_root, dump
 
 
 def selection_of(config: Config, stated: Mapping[str, Statement], here: bool) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def selection_of(config: Config, stated: Mapping[str, Statement], here: bool) ->
         here: Whether the jobs run on this machine.
     """
     return {
+        "data_root": str(data_root(config.data_root)),
         "settings": [dump(setting) for setting in config.settings().values()],
         "metrics": {
             dataset: [dump(config.metrics[name]) for name in config.selected_metrics(dataset)]

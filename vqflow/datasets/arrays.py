@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqflow.config.components import ConfigError
 from vqflow.config.limits import Positive, Seed
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
+from vqflow.datasets.csv_files import DECIMALS, SEPARATORS, Csv
+from vqflow.datasets.files import SUFFIXES, Table, read_table
+from vqflow.datasets.spread import check_points
 from vqflow.seeding import derive_seed
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SUFFIXES = (".npy", ".csv", ".parquet")
-
-
-@dataclass(frozen=True)
-class Table:
-    """What one file holds.
-
-    Attributes:
-        values: (N, D) float64.
-        columns: Names of the D columns; ``None`` for .npy.
-    """
-
-    values: NDArray[np.float64]
-    columns: list[str] | None
+log = logging.getLogger(__name__)
 
 
 class Arrays(Dataset):
     """Points from one file, split at random by rows, or from one file per split.
 
-    A .npy file holds a 2-D array of numbers, one point per row; .csv (with a header) and
-    .parquet files hold one column per coordinate. Relative paths are below the data root.
+    A .npy file holds a 2-D array of numbers, one point per row; .csv (with a header, in UTF-8)
+    and .parquet files hold one column per coordinate. Relative paths are below the data root.
+    What is not certain to be read as it is meant is refused, before any job starts.
 
     Args:
         path: The file to split.
@@ -47,6 +35,10 @@ class Arrays(Dataset):
         columns: The columns to use, in this order (.csv and .parquet); all if ``None``.
         fractions: Shares of the training, validation and test split, with ``path``.
         seed: Seed of the shuffle before the split; not the seed of a trial.
+        separator: What stands between the fields of .csv files: ``","``, ``";"``, ``"|"``, a tab
+            or a space; as the header shows if ``None``, which never is a space.
+        decimal: What stands before the decimals in .csv files: ``"."`` or ``","``; as the
+            numbers show if ``None``.
 
     Raises:
         ValueError: If the arguments contradict one another or are out of their ranges.
@@ -64,6 +56,8 @@ class Arrays(Dataset):
         columns: Sequence[str] | None = None,
         fractions: Sequence[Positive] = (0.7, 0.15, 0.15),
         seed: Seed = 0,
+        separator: str | None = None,
+        decimal: str | None = None,
     ) -> None:
         parts = dict(zip(SPLITS, (train, validation, test), strict=True))
         given = [split for split, part in parts.items() if part is not None]
@@ -91,125 +85,82 @@ class Arrays(Dataset):
         self.columns = None if columns is None else list(columns)
         self.fractions = tuple(fractions)
         self.seed = seed
+        for key, value, allowed in (
+            ("separator", separator, tuple(SEPARATORS)),
+            ("decimal", decimal, DECIMALS),
+        ):
+            if value is not None and value not in allowed:
+                raise ValueError(
+                    f"Arrays: {key} is {value!r}, allowed: {', '.join(map(repr, allowed))}, or null"
+                )
+        if separator == "," == decimal:
+            raise ValueError(
+                "Arrays: separator and decimal are both ',', allowed: two that differ, or null"
+            )
+        self.csv = Csv(separator, decimal)
+
+    def check(self, name: str, data_root: Path) -> None:
+        """Reads the files, so that their faults are known before any job starts."""
+        data = self.load(name, data_root)
+        for doubt in check_points(data):
+            log.warning("%s", doubt)
+        self.shape = data.spec.shape
+        self.sizes = {split: len(points) for split, points in data.points.items()}
 
     def load(self, name: str, data_root: Path) -> Data:
         """Reads the files and splits them.
 
         Raises:
-            FileNotFoundError: If a file does not exist.
-            ValueError: If a file does not hold finite numbers in two dimensions, or the
-                files' columns differ.
+            ConfigError: If a file is not there or does not hold finite numbers in two
+                dimensions, or the files' columns differ; names the argument and the file.
         """
-        tables = {key: self._read(data_root / file) for key, file in self.files.items()}
+        tables = {
+            key: self._read(f"datasets.{name}.{key}", data_root / file)
+            for key, file in self.files.items()
+        }
         if "path" in tables:
-            points = self._split(tables["path"].values)
+            points = self._split(name, tables["path"].values)
         else:
-            self._check_columns(tables)
+            self._check_columns(name, tables)
             points = {split: table.values for split, table in tables.items()}
         features = points["train"].shape[1]
         return Data(spec=DataSpec(name=name, kind="vector", shape=(features,)), points=points)
 
-    def _split(self, values: NDArray[np.float64]) -> dict[str, Array]:
+    def _split(self, name: str, values: NDArray[np.float64]) -> dict[str, Array]:
         order = np.random.default_rng(derive_seed("arrays", self.seed)).permutation(len(values))
         # Halves go up, not to even, so that a share of one row or more never ends with none.
         ends = np.floor(np.cumsum(self.fractions[:2]) * len(values) + 0.5 + 1e-9).astype(int)
         parts = np.split(values[order], ends)
         sizes = [len(part) for part in parts]
         if min(sizes) == 0:
-            raise ValueError(
-                f"Arrays: path '{self.files['path']}' has {len(values)} rows, which fractions "
-                f"{list(self.fractions)} split into {sizes}; every split needs a row"
+            raise ConfigError(
+                f"datasets.{name}.path: '{self.files['path']}' has {len(values)} rows, which "
+                f"fractions {list(self.fractions)} split into {sizes}; every split needs a row"
             )
         return dict(zip(SPLITS, parts, strict=True))
 
-    def _check_columns(self, tables: dict[str, Table]) -> None:
+    def _check_columns(self, name: str, tables: dict[str, Table]) -> None:
         first = tables["train"]
         for split, table in tables.items():
             named = first.columns is not None and table.columns is not None
             if table.values.shape[1] != first.values.shape[1] or (
                 named and table.columns != first.columns
             ):
-                raise ValueError(
-                    f"Arrays: {split} '{self.files[split]}' has {_describe(table)}, but train "
-                    f"'{self.files['train']}' has {_describe(first)}; they must be equal"
+                raise ConfigError(
+                    f"datasets.{name}.{split}: '{self.files[split]}' has {_describe(table)}, but "
+                    f"train '{self.files['train']}' has {_describe(first)}; they must be equal"
                 )
 
-    def _read(self, path: Path) -> Table:
+    def _read(self, place: str, path: Path) -> Table:
         if not path.is_file():
-            raise FileNotFoundError(f"Arrays: no file '{path.absolute()}'")
-        if path.suffix.lower() == ".npy":
-            table = self._read_npy(path)
-        else:
-            table = self._read_frame(path)
-        bad = ~np.isfinite(table.values)
-        if bad.any():
-            where = np.flatnonzero(bad.any(axis=0))
-            names = [table.columns[i] if table.columns else str(i) for i in where]
-            raise ValueError(
-                f"Arrays: '{path}' has {bad.sum()} missing or infinite values "
-                f"in {bad.any(axis=1).sum()} of {len(bad)} rows, in columns {', '.join(names)}"
-            )
-        return table
-
-    def _read_npy(self, path: Path) -> Table:
-        if self.columns is not None:
-            raise ValueError(f"Arrays: columns {self.columns} given, but '{path}' has no names")
+            raise ConfigError(f"{place}: no file '{path.absolute()}'")
         try:
-            values = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"Arrays: '{path}' is no array of numbers: {error}") from error
-        if values.ndim != 2 or values.shape[1] == 0 or values.dtype.kind not in "biuf":
-            raise ValueError(
-                f"Arrays: '{path}' is {values.dtype} of shape {values.shape}, "
-                "expected real numbers of shape (N, D)"
-            )
-        return Table(values.astype(np.float64), columns=None)
-
-    def _read_frame(self, path: Path) -> Table:
-        frame = _read_pandas(path)
-        columns = list(frame.columns) if self.columns is None else self.columns
-        if unknown := [column for column in columns if column not in frame.columns]:
-            raise ValueError(
-                f"Arrays: '{path}' has no column {', '.join(unknown)}; "
-                f"it has {', '.join(frame.columns)}"
-            )
-        if any(column.startswith("Unnamed: ") for column in columns):
-            raise ValueError(f"Arrays: '{path}' has a column without a name; choose with columns")
-        frame = frame[columns]
-        if wrong := [column for column in columns if frame[column].dtype.kind not in "biuf"]:
-            raise ValueError(
-                f"Arrays: '{path}' has columns that are not numeric: {', '.join(wrong)}; "
-                "choose others with columns"
-            )
-        return Table(frame.to_numpy(dtype=np.float64, na_value=np.nan), columns)
+            return read_table(path, self.columns, self.csv)
+        except (ValueError, OSError, EOFError, MemoryError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ConfigError(f"{place}: '{path}': {reason}") from error
 
 
 def _describe(table: Table) -> str:
     names = "" if table.columns is None else f" ({', '.join(table.columns)})"
     return f"{table.values.shape[1]} columns{names}"
-
-
-def _read_pandas(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
-    except (ValueError, OSError) as error:
-        raise ValueError(f"Arrays: cannot read '{path}': {error}") from error
-    frame.columns = frame.columns.map(str)
-    if not frame.columns.is_unique or len(frame.columns) == 0:
-        raise ValueError(f"Arrays: '{path}' needs columns of different names")
-    if path.suffix.lower() == ".csv" and any(_is_number(name) for name in frame.columns):
-        raise ValueError(
-            f"Arrays: the first line of '{path}' must name the columns, "
-            f"got {', '.join(frame.columns)}"
-        )
-    return frame
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vqflow.files import load_arrays
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
@@ -101,14 +105,17 @@ class Data:
 
     @classmethod
     def load(cls, path: Path) -> Data:
-        """Reads what :meth:`save` wrote."""
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            vqflow.files.DamagedError: If the file is not what was written.
+        """
         groups: dict[str, dict[str, Array]] = {"points": {}, "labels": {}, "log_density": {}}
-        with np.load(path, allow_pickle=False) as file:
-            name, kind, shape, levels = (str(value) for value in file["spec"])
-            for key in file.files:
-                if key != "spec":
-                    group, split = key.split("/")
-                    groups[group][split] = file[key]
+        arrays = load_arrays(path)
+        name, kind, shape, levels = (str(value) for value in arrays.pop("spec"))
+        for key, array in arrays.items():
+            group, split = key.split("/")
+            groups[group][split] = array
         spec = DataSpec(
             name=name,
             kind="image" if kind == "image" else "vector",
@@ -122,14 +129,17 @@ class Dataset(ABC):
     """A data set of the catalogue. Subclasses take their configuration as keyword arguments.
 
     Building one must be cheap and read no file: the preflight job builds every
-    selected data set to check its arguments.
+    selected data set to check its arguments, and then its files by :meth:`check`.
     """
 
     kind: Literal["vector", "image"]
     """What the points are; see :class:`DataSpec`."""
 
     shape: tuple[int, ...] | None = None
-    """The shape of a point, where it is known without reading: models are checked against it."""
+    """The shape of a point, where it is known: models are checked against it."""
+
+    sizes: Mapping[str, int | None] = MappingProxyType({})
+    """The number of points of each split, where it is known: charts are checked against it."""
 
     most_points: ClassVar[int | None] = None
     """Training points where no argument ``n_train`` says how many, as a literal: the workflow
@@ -138,6 +148,16 @@ class Dataset(ABC):
     file_arguments: ClassVar[tuple[str, ...]] = ()
     """The arguments that name files below the data root, as a literal. The workflow sees a change
     of what is in them; whoever reads other files must repeat ``prepare_data`` himself."""
+
+    def check(self, name: str, data_root: Path) -> None:
+        """Refuses, before any job starts, files that :meth:`load` cannot read; by default none.
+
+        May set ``shape`` and ``sizes``. Arguments as for :meth:`load`.
+
+        Raises:
+            ValueError: If a file is not what it should be.
+        """
+        return
 
     def log_density(self, x: Array) -> Array | None:
         """Gives the exact log-density (N,), in nats, of points x (N, D).

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import http.client
 import shutil
 import socket
@@ -16,6 +15,7 @@ import numpy as np
 
 from vqflow.config.limits import Count, Seed
 from vqflow.datasets.base import SPLITS, Array, Data, Dataset, DataSpec
+from vqflow.datasets.idx import read_files
 from vqflow.seeding import derive_seed
 
 NETWORK_TIMEOUT = 15.0
@@ -124,8 +124,8 @@ class MNIST(ImageSet):
 
     The validation split is the last 10,000 of a seeded permutation of the 60,000 training
     images, the test split is the official one. Files are read from
-    ``<data_root>/MNIST/raw``, and downloaded through torchvision where they are absent or
-    damaged.
+    ``<data_root>/MNIST/raw``, as they are or from the ``.gz`` archives that they come in, and
+    downloaded through torchvision where both are absent or damaged.
 
     Args:
         n_train: Cap on the number of training images.
@@ -166,10 +166,12 @@ class MNIST(ImageSet):
             FileNotFoundError: If the files are neither there nor can be downloaded.
         """
         folder = data_root / type(self).__name__ / "raw"
-        if _faults(folder, self.MD5):
+        arrays, faults = read_files(folder, RAW_FILES, self.MD5)
+        if faults:
             self._download(data_root, folder)
+            arrays, _ = read_files(folder, RAW_FILES, self.MD5)
         train, test = (
-            [_read(folder, f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
+            [arrays[f"{part}-{kind}"] for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")]
             for part in ("train", "t10k")
         )
         seed = derive_seed(type(self).__name__, self.seed)
@@ -199,7 +201,7 @@ class MNIST(ImageSet):
                 for archive in folder.glob("*.gz"):
                     shutil.copy(archive, fetched)
                 self._fetch(root)
-                if faults := _faults(fetched, self.MD5):
+                if faults := read_files(fetched, RAW_FILES, self.MD5)[1]:
                     raise RuntimeError("; ".join(faults))
                 for file in RAW_FILES:
                     (fetched / file).replace(folder / file)
@@ -214,7 +216,7 @@ class MNIST(ImageSet):
             getattr(torchvision.datasets, type(self).__name__)(root, download=True)
 
     def _advice(self, folder: Path, error: Exception) -> str:
-        name, faults = type(self).__name__, "; ".join(_faults(folder, self.MD5))
+        name, faults = type(self).__name__, "; ".join(read_files(folder, RAW_FILES, self.MD5)[1])
         reason = " ".join(str(error).split()) or type(error).__name__
         return (
             f"{name}: in '{folder.absolute()}' {faults}; and the download failed ({reason}). "
@@ -235,33 +237,6 @@ class FashionMNIST(MNIST):
     }
 
 
-def _header(shape: tuple[int, ...]) -> bytes:
-    """Gives the first bytes of an IDX file of uint8 (type 0x08) of this shape."""
-    return bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">i4").tobytes()
-
-
-def _faults(folder: Path, md5: dict[str, str]) -> list[str]:
-    """Names the files that are absent, or not of the size, header or MD5 sum expected."""
-    faults = []
-    for file, shape in RAW_FILES.items():
-        path, header = folder / file, _header(shape)
-        size = len(header) + int(np.prod(shape))
-        if not path.is_file():
-            faults.append(f"{file} is absent")
-        elif path.stat().st_size != size:
-            faults.append(f"{file} has {path.stat().st_size} bytes, expected {size}")
-        elif np.fromfile(path, dtype=np.uint8, count=len(header)).tobytes() != header:
-            faults.append(f"{file} is no IDX file of shape {shape}")
-        elif _md5(path) != md5[file]:
-            faults.append(f"{file} is damaged (MD5 sum {_md5(path)}, expected {md5[file]})")
-    return faults
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
 def _stratified_order(labels: Array, seed: int) -> Array:
     """Orders points at random so that any run of them holds each class in its share."""
     generator = np.random.default_rng(seed)
@@ -271,11 +246,6 @@ def _stratified_order(labels: Array, seed: int) -> Array:
         steps = np.arange(len(members)) + generator.uniform(size=len(members))
         place[members] = steps / len(members)
     return np.argsort(place)
-
-
-def _read(folder: Path, file: str) -> Array:
-    shape = RAW_FILES[file]
-    return np.fromfile(folder / file, dtype=np.uint8, offset=len(_header(shape))).reshape(shape)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ class Toy(Dataset):
 
     kind = "vector"
     shape: tuple[int, ...]
+    sizes: Mapping[str, int]
     default_noise: ClassVar[float]
     """σ of the set as it is known."""
 

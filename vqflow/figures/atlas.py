@@ -94,6 +94,8 @@ that does not. Data of more than three dimensions are projected on their two fir
         for cell in inputs.cells:
             points: Any = inputs.data[cell.dataset].points["train"]
             charts, samples = inputs.charts[cell], inputs.samples[cell]
+            if not len(charts["centres"]):  # the atlas diverged
+                points = points[:0]
             panels[cell.dataset] = AtlasPanel(
                 points=points,
                 charts=charts["nearest"],

@@ -94,7 +94,10 @@ class Inputs:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row per epoch of training: the columns of a cell, seed, epoch, train_loss, ..."""
+        """One row per epoch of training: the columns of a cell, seed, epoch, train_loss, ...
+
+        A training without epochs has one row, in which epoch and losses are empty.
+        """
         return self._table("history")
 
     @property
@@ -112,7 +115,8 @@ class Inputs:
         """Loads a cell's model: on the CPU, in evaluation mode, float32.
 
         A :class:`vqflow.models.VQFlow`, or where ``cell.atlas`` is ``"none"`` a
-        :class:`vqflow.models.density.DensityModel`.
+        :class:`vqflow.models.density.DensityModel`; ``None`` where there is none, because it
+        or its atlas diverged.
         """
         return self._read("model")[cell]()
 

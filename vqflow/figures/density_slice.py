@@ -57,7 +57,10 @@ lies below is drawn in its darkest colour.
         with torch.no_grad():
             x = torch.as_tensor(plane.points, dtype=torch.float32)
             for cell in inputs.cells:
-                values[label(cell.variant)] = inputs.model(cell).log_prob(x).double().numpy()
+                model = inputs.model(cell)
+                absent = np.full(len(x), np.nan)
+                shown = absent if model is None else model.log_prob(x).double().numpy()
+                values[label(cell.variant)] = shown
         return draw(plane, values, self.depth, label(data.spec.name))
 
 

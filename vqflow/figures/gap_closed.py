@@ -107,7 +107,8 @@ def shares_of(metrics: pd.DataFrame, runs: pd.DataFrame, reference: str) -> Shar
         reference: The variant whose mean gap over seeds counts as 1.
 
     Raises:
-        ValueError: If there are no rows of the gap, or none of the reference.
+        ValueError: If there are no rows of the gap, or none of the reference, and it did not
+            diverge.
     """
     datasets = datasets_of(metrics, [_GAP], runs)
     rows = metrics[(metrics["metric"] == _GAP) & numbers(metrics["epoch"]).isna()]
@@ -115,7 +116,8 @@ def shares_of(metrics: pd.DataFrame, runs: pd.DataFrame, reference: str) -> Shar
     rows = rows.assign(gap=numbers(rows["value"]).where(rows["status"] == "ok"))
     good = rows.dropna(subset=["gap"])
     own = good[good["variant"] == reference]
-    if own.empty:
+    ended = runs.loc[runs["variant"] == reference, "status"]
+    if own.empty and not (ended == "diverged").any():
         present = ", ".join(map(str, good["variant"].unique()))
         raise ValueError(
             f"metrics table: no rows of '{_GAP}' of the reference '{reference}' (there are of: "

@@ -164,6 +164,8 @@ def band(panel: Axes, values: pd.DataFrame, colour: Any) -> None:
         colour: The line's.
     """
     known = values.dropna()
+    if known.empty:
+        return
     low, high = known["mean"] - known["std"], known["mean"] + known["std"]
     panel.fill_between(known.index, low, high, color=colour, alpha=_BAND, linewidth=0)
 

@@ -54,6 +54,8 @@ def build_flow(
     by_chart = _parameter(cls, "charts") is not None
     told = {"charts": charts} if by_chart else {"context": context}
     supplied: dict[str, Any] = {"features": features, **told}
+    if isinstance(cls, type) and not issubclass(cls, Flow):
+        raise ConfigError(f"{place}.class: '{component['class']}' is not a zuko flow")
     wanted = _parameter(cls, "shape")
     if wanted is not None and shape is not None:
         supplied["shape"] = tuple(shape)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import is_zipfile
 
 import torch
@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqflow.config.setting import ModelSetting
+from vqflow.files import load_json
 from vqflow.library.points import Kind, Points, read_points
+from vqflow.models.confinement import sample_confined
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.store import load_origin, save_model
 from vqflow.models.vqflow import VQFlow
 
@@ -33,11 +36,12 @@ class FittedDensity:
 
     Attributes:
         model: The same, for all else that it can do.
+        facts: The same.
     """
 
     def __init__(self, model: Model, facts: Mapping[str, Any]) -> None:
         self.model = model
-        self._facts = dict(facts)
+        self.facts = dict(facts)
 
     @property
     def features(self) -> int:
@@ -72,16 +76,17 @@ class FittedDensity:
         Raises:
             ValueError: If n is less than 1.
         """
+        return self._give_samples(self.model.sample, n, seed)
+
+    def _give_samples(self, draw: Callable[..., Any], n: int, seed: int | None) -> Any:
         if n < 1:
             raise ValueError(f"n is {n}; needed: 1 or more points")
         generator = None
         if seed is not None:
             generator = torch.Generator(self.model.device).manual_seed(seed)
-        return Kind(**self._facts.get("kind", {})).give(self._draw(n, generator))
-
-    def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
-        drawn = self.model.sample(n, generator=generator)
-        return drawn if isinstance(drawn, Tensor) else drawn[0]
+        drawn = draw(n, generator=generator)
+        points = drawn if isinstance(drawn, Tensor) else drawn[0]
+        return Kind(**self.facts.get("kind", {})).give(points)
 
     def _read(self, x: NDArray[Any] | Tensor) -> Tensor:
         points = read_points(x, "x", self.features)
@@ -108,6 +113,7 @@ class FittedModel(FittedDensity):
 
     Attributes:
         model: The same, for all else that it can do, with gradients and on any device.
+        facts: The same; plain values besides, put there by the user, are saved with them.
         setting: The same.
         history: The same; empty for a model that was loaded.
     """
@@ -140,13 +146,32 @@ class FittedModel(FittedDensity):
         with torch.no_grad():
             return self._give(self.model.posterior(self._read(x)), x)
 
+    def sample(
+        self, n: int, seed: int | None = None, support: Literal["all", "confined"] = "all"
+    ) -> Any:
+        """Draws points (n, D), of the kind that the model was fitted to; else of numpy's.
+
+        Args:
+            n: Number of points.
+            seed: The same gives the same points; ``None`` draws from torch's global generator.
+            support: ``"confined"`` draws points that fall outside their chart's region anew.
+
+        Raises:
+            ValueError: If n is less than 1, or the support unknown.
+            RuntimeError: If a chart's points stay outside its region.
+        """
+        if support not in ("all", "confined"):
+            raise ValueError(f"support is {support!r}; allowed: 'all', 'confined'")
+        confined = partial(sample_confined, self.model)
+        return self._give_samples(self.model.sample if support == "all" else confined, n, seed)
+
     def save(self, path: str | Path) -> None:
         """Writes the model to a file, which holds no pickled code; see :func:`vqflow.load`."""
-        save_model(Path(path), self.model, self.setting, self._facts)
+        save_model(Path(path), self.model, self.setting, self.facts)
 
     def __repr__(self) -> str:
         atlas, embedding, training = self.model.atlas, self.setting.embedding, self.setting.training
-        facts = self._facts
+        facts = self.facts
         lines = [f"FittedModel: {self.setting.flow.name}, {self.features} dimensions"]
         overlap = f", m = {atlas.min_charts}, ε = {atlas.epsilon:g}" if atlas.charts > 1 else ""
         among = facts.get("candidates", 1)
@@ -167,16 +192,18 @@ class FittedModel(FittedDensity):
         return "\n  ".join(lines)
 
 
-def load(path: str | Path) -> FittedDensity:
+def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
     """Loads a model: a :class:`FittedModel`, unless the workflow fitted one that is no flow.
 
     Args:
         path: A file that :meth:`FittedModel.save` wrote, or the folder of one that the workflow
             trained, such as ``results/demo/flows/helix/vq-maf/seed0``.
+        allow: Import paths of classes, such as ``"my_things.TwoOrders"``, that the file may name
+            besides this library's: loading runs their code.
 
     Raises:
         FileNotFoundError: If there is none.
-        ValueError: If the file holds no model.
+        ValueError: If the file holds no model, is damaged, or names another class.
 
     Example:
         >>> import tempfile
@@ -190,16 +217,13 @@ def load(path: str | Path) -> FittedDensity:
         >>> bool((again.log_prob(x) == model.log_prob(x)).all())
         True
     """
-    file = Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"no model at {file}; needed: a file that save wrote, or the folder of a trained "
-            "model, results/<run>/flows/<data set>/<variant>/seed<n>"
-        )
+    file = model_file(path)
     if not is_zipfile(file):
         raise ValueError(f"{file} holds no model: it is no file of torch's")
+    if (reason := read_divergence(file)) is not None:
+        raise ValueError(f"{file} holds no model: {reason}")
     try:
-        model = load_any(file)
+        model = load_any(file, allow=allow)
         fitted = FittedDensity(model, {})
         if isinstance(model, VQFlow):
             fitted = FittedModel(model, *load_origin(file))
@@ -209,7 +233,22 @@ def load(path: str | Path) -> FittedDensity:
     return fitted
 
 
+def model_file(path: str | Path) -> Path:
+    """Gives the file of a model, from its path or its folder.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    file = Path(path) / "model.pt" if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"no model at {file}; needed: a file that save wrote, or the folder of a trained "
+            "model, results/<run>/flows/<data set>/<variant>/seed<n>"
+        )
+    return file
+
+
 def _warn_of_divergence(status: Path) -> None:
     """Warns where the workflow says beside its model that the run diverged."""
-    if status.is_file() and json.loads(status.read_text(encoding="utf-8"))["status"] == "diverged":
+    if status.is_file() and load_json(status)["status"] == "diverged":
         warnings.warn(f"{status}: the training of this model diverged", stacklevel=3)

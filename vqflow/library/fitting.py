@@ -35,6 +35,7 @@ from vqflow.library.settings import (
 from vqflow.models.build import build_model, count_parameters, place_charts
 from vqflow.models.vqflow import VQFlow
 from vqflow.objectives import Covering, FlowTask
+from vqflow.provenance import versions
 from vqflow.seeding import derive_seed
 from vqflow.training import Outcome
 from vqflow.training import fit as run_training
@@ -123,6 +124,7 @@ def fit(
         "epochs": len(outcome.history),
         "best_epoch": outcome.best_epoch,
         "kind": asdict(Kind.of(x)),
+        "versions": versions(),
     }
     return FittedModel(model.eval(), setting, facts, outcome.history)
 

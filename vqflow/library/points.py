@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqflow.datasets.spread import spread_faults
+
 Points = TypeVar("Points", NDArray[Any], Tensor)
 """Points as the user has them: the same kind comes out."""
-
-_LEAST_SPREAD = 1e-4  # of float32's 7 digits, 3 are left to the spread
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,5 @@ def check_spread(x: NDArray[Any], name: str) -> None:
     Raises:
         ValueError: If a column is constant, or nearly so at the size of its values.
     """
-    mean, spread = x.mean(0), x.std(0)
-    constant = np.flatnonzero((x == x[0]).all(0))
-    if len(constant):
-        raise ValueError(
-            f"{name}[:, {constant[0]}] is constant over the {len(x)} points that are trained on, "
-            "and has no density; needed: columns that vary"
-        )
-    lost = np.flatnonzero(spread < _LEAST_SPREAD * np.abs(mean))
-    if len(lost):
-        column = lost[0]
-        raise ValueError(
-            f"{name}[:, {column}] has mean {mean[column]:.3g} and standard deviation "
-            f"{spread[column]:.3g}, too little beside it for float32; subtract the mean first"
-        )
+    if faults := spread_faults(x, name):
+        raise ValueError(faults[0])

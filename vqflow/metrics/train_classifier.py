@@ -9,6 +9,7 @@ SHA-256, which must then stand in ``vqflow/metrics/shipped.py``.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 from importlib.metadata import version
@@ -19,7 +20,7 @@ import torch
 
 from vqflow.datasets.base import SPLITS, Data
 from vqflow.datasets.images import MNIST
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, write_text
 from vqflow.metrics import shipped
 from vqflow.metrics.classifier import ClassifierFeatures, accuracy
 
@@ -49,8 +50,7 @@ def make(data: Data, features: ClassifierFeatures, path: Path) -> dict[str, floa
         The accuracy by split, of the weights as they are in the file.
     """
     content = shipped.pack(features.train(data), data)
-    with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **content)
+    save_arrays(path, content)
     network = features.classifier(data.spec, shipped.unpack(content))
     accuracies = {split: accuracy(network, data, split) for split in SPLITS}
     description = {
@@ -69,7 +69,7 @@ def make(data: Data, features: ClassifierFeatures, path: Path) -> dict[str, floa
         "accuracy": accuracies,
         "versions": {"python": platform.python_version(), "torch": version("torch")},
     }
-    write_json(path.with_suffix(".json"), description)
+    write_text(path.with_suffix(".json"), json.dumps(description, indent=2) + "\n")
     return accuracies
 
 

@@ -17,7 +17,7 @@ from vqflow.models.chart_mixture import Support
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Preprocessing
 from vqflow.seeding import derive_seed
-from vqflow.training.loop import Outcome
+from vqflow.training.outcome import Outcome
 
 Points = NDArray[np.float64]
 State = Mapping[str, Any]
@@ -43,7 +43,7 @@ class Density(ABC):
     scratch: Path | None = None
     """A folder for what a class wants to keep of a fit in progress. The job sets it before
     :meth:`fit`. One that was killed and starts again with the same settings and code finds what
-    is in it; it is removed when the model is saved. A class that does not look at it starts
+    is in it; it is removed when the run has succeeded. A class that does not look at it starts
     afresh."""
 
     lower_bound: bool = False
@@ -63,6 +63,10 @@ class Density(ABC):
             train: The training split, (N, D).
             validation: The validation split, (M, D): for choices, and for when to stop.
             seed: Of all random numbers: the same gives the same model.
+
+        Raises:
+            DivergedError: If there is no fit to be had: a result, like that of a training that
+                diverges (:mod:`vqflow.training.outcome`). Any other error ends the run.
         """
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from vqflow.datasets.base import DataSpec
 from vqflow.files import load_weights, save_weights
 from vqflow.models.build import build_preprocessing
 from vqflow.models.density import Density, DensityModel, Model, State
-from vqflow.models.store import described, load_model, read_spec, warn_of_other_code
+from vqflow.models.store import (
+    density_parts,
+    described,
+    load_model,
+    read_spec,
+    warn_of_other_code,
+)
+from vqflow.models.trust import check_classes
 
 
 def build_density(setting: DensityModelSetting, spec: DataSpec) -> DensityModel:
@@ -60,13 +68,18 @@ def _stored(model: DensityModel, key: str, value: Any) -> Any:
     )
 
 
-def load_density(path: Path) -> DensityModel:
+def load_density(path: Path, allow: Collection[str] = ()) -> DensityModel:
     """Loads what :func:`save_density` wrote.
 
     Warns, in one line, where the code of the density is not what the model was saved under.
+
+    Args:
+        path: The model's file.
+        allow: See :func:`vqflow.models.trust.check_classes`.
     """
     content = load_weights(path)
     setting = DensityModelSetting.model_validate_json(content["config"])
+    check_classes(path, density_parts(setting), allow)
     model = build_density(setting, read_spec(content))
     model.preprocessing.load_state_dict(content["state"])
     state: State = {
@@ -78,13 +91,14 @@ def load_density(path: Path) -> DensityModel:
     return model
 
 
-def load_any(path: Path, confinement: Path | None = None) -> Model:
+def load_any(path: Path, confinement: Path | None = None, allow: Collection[str] = ()) -> Model:
     """Loads a trained model, a flow on an atlas or another.
 
     Args:
         path: The model's file.
         confinement: Of a flow, its Z_k: see :func:`vqflow.models.store.load_model`.
+        allow: See :func:`vqflow.models.trust.check_classes`.
     """
     if "model" in json.loads(load_weights(path)["config"]):
-        return load_density(path)
-    return load_model(path, confinement)
+        return load_density(path, allow)
+    return load_model(path, confinement, allow)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from vqflow.atlases import Atlas
@@ -15,9 +14,10 @@ from vqflow.config.entries import AtlasEntry
 from vqflow.config.setting import DensityModelSetting, ModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import DataSpec
-from vqflow.files import atomic_path, load_weights, save_weights
+from vqflow.files import load_arrays, load_weights, save_arrays, save_weights
 from vqflow.identity import Code
 from vqflow.models.build import build_atlas, build_model
+from vqflow.models.trust import check_classes
 from vqflow.models.vqflow import VQFlow
 from vqflow.provenance import git_state
 
@@ -34,10 +34,18 @@ def save_atlas(path: Path, atlas: Atlas) -> None:
     save_weights(path, {"config": config, "state": atlas.state_dict()})
 
 
-def load_atlas(path: Path, spec: DataSpec) -> Atlas:
-    """Loads what :func:`save_atlas` wrote."""
+def load_atlas(path: Path, spec: DataSpec, allow: Collection[str] = ()) -> Atlas:
+    """Loads what :func:`save_atlas` wrote.
+
+    Args:
+        path: The atlas' file.
+        spec: What the data look like.
+        allow: See :func:`vqflow.models.trust.check_classes`.
+    """
     content = load_weights(path)
-    atlas = build_atlas(AtlasEntry.model_validate_json(content["config"]), spec)
+    entry = AtlasEntry.model_validate_json(content["config"])
+    check_classes(path, dump(entry), allow)
+    atlas = build_atlas(entry, spec)
     atlas.load_state_dict(content["state"])
     return atlas.eval()
 
@@ -56,7 +64,7 @@ def save_model(
     )
 
 
-def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
+def load_model(path: Path, confinement: Path | None = None, allow: Collection[str] = ()) -> VQFlow:
     """Loads what :func:`save_model` wrote.
 
     Warns, in one line, where the code of the density is not what the model was saved under.
@@ -64,9 +72,11 @@ def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
     Args:
         path: The model's file.
         confinement: What :func:`save_confinement` wrote of it, if it is to have its Z_k.
+        allow: See :func:`vqflow.models.trust.check_classes`.
     """
     content = load_weights(path)
     setting = ModelSetting.model_validate_json(content["config"])
+    check_classes(path, density_parts(setting), allow)
     atlas = build_atlas(setting.atlas, read_spec(content))
     state = content["state"]
     of_atlas = {key for key in state if key.startswith(_ATLAS)}
@@ -75,9 +85,9 @@ def load_model(path: Path, confinement: Path | None = None) -> VQFlow:
     model.load_state_dict(state)
     warn_of_other_code(path, content, setting, [build_model, type(model)])
     if confinement is not None:
-        with np.load(confinement, allow_pickle=False) as file:
-            model.log_confinement.copy_(torch.from_numpy(file["log_confinement"]))
-            model.confinement_error.copy_(torch.from_numpy(file["confinement_error"]))
+        arrays = load_arrays(confinement)
+        model.log_confinement.copy_(torch.from_numpy(arrays["log_confinement"]))
+        model.confinement_error.copy_(torch.from_numpy(arrays["confinement_error"]))
     return model
 
 
@@ -95,8 +105,7 @@ def save_confinement(path: Path, model: VQFlow | None) -> None:
             "log_confinement": model.log_confinement.cpu().numpy(),
             "confinement_error": model.confinement_error.cpu().numpy(),
         }
-    with atomic_path(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    save_arrays(path, arrays)
 
 
 def described(
@@ -146,12 +155,17 @@ def warn_of_other_code(
 
 def _density_code(code: Sequence[Any], setting: BuiltFrom) -> str:
     """Gives the identity of all code that a density depends on; its data and training are not."""
+    starts = [f"{part.__module__}.{part.__qualname__}" for part in code]
+    return Code().identity(starts, density_parts(setting))
+
+
+def density_parts(setting: BuiltFrom) -> dict[str, Any]:
+    """Gives plain values of what a density is built from: not its data and training."""
     made = dump(setting)
     preprocess = made.pop("dataset")["preprocess"]
     parts = {key: part for key, part in made.items() if key not in ("training", "objective")}
     parts["preprocess"] = preprocess
-    starts = [f"{part.__module__}.{part.__qualname__}" for part in code]
-    return Code().identity(starts, parts)
+    return parts
 
 
 def _commit() -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,11 +19,14 @@ from vqflow.atlases.base import Atlas, as_data_space
 from vqflow.config.setting import AtlasSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Array, Data
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, save_json
+from vqflow.models.diverged import save_divergence
 from vqflow.models.store import save_atlas
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
+from vqflow.stages.scratch import run_trials
+from vqflow.training.outcome import DivergedError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +38,7 @@ def fit_atlas(
     machine: Machine,
     code: str = "",
 ) -> None:
-    """Fits an atlas on a data set, once per trial.
+    """Fits an atlas on a data set, once per trial; one that diverges is a result too.
 
     Args:
         setting: The atlas' entry of the catalogue, and with a choice what it is scored by.
@@ -42,7 +46,7 @@ def fit_atlas(
         trials: Per seed, the paths ``atlas``, ``charts`` (nearest chart and centre of each
             chart in data space, for figures), ``history``, ``choice`` (what the charts were
             chosen among) and ``provenance``, and ``scratch``, the folder of the rolling
-            checkpoint; removed on success.
+            checkpoint.
         machine: Threads and device.
         code: Identity of the code that runs; a checkpoint of other code is not resumed.
     """
@@ -61,22 +65,49 @@ def _fit(
 ) -> None:
     checkpoint = checkpoint_in(paths["scratch"], code, [dump(setting), seed, data_identity])
     started = time.monotonic()
-    fitted = choice.fit_atlas(setting, data, seed, checkpoint)
-    atlas, history = fitted.atlas, fitted.history
+    fitted: choice.FittedAtlas | DivergedError
+    try:
+        fitted = choice.fit_atlas(setting, data, seed, checkpoint)
+    except DivergedError as error:
+        fitted = error
     seconds = round(time.monotonic() - started, 3)
+    entry, reason = setting.atlas, None
+    scores: list[dict[str, Any]] = []
+    charts: dict[str, Array] = {
+        "nearest": np.zeros(0, dtype=np.int64),
+        "centres": np.zeros((0, data.spec.features)),
+    }
+    if isinstance(fitted, DivergedError):
+        reason = str(fitted)
+        log.error("diverged: %s", reason)
+        save_divergence(paths["atlas"], reason)
+    else:
+        atlas, scores = fitted.atlas, fitted.scores
+        entry = atlas.entry or setting.atlas
+        _warn_of_few(f"atlases.{setting.atlas.name} on {data.spec.name}, seed {seed}", data, atlas)
+        save_atlas(paths["atlas"], atlas)
+        charts = describe_charts(atlas, data)
+    save_arrays(paths["charts"], charts)
+    history = pd.DataFrame(fitted.history, columns=None if fitted.history else ["epoch"])
+    write_csv(history, paths["history"])
+    write_csv(pd.DataFrame(scores, columns=list(choice.COLUMNS)), paths["choice"])
+    facts = provenance(
+        stage="atlas",
+        config=dump(entry),
+        seed=seed,
+        diverged=reason is not None,
+        reason=reason,
+        training_seconds=seconds,
+    )
+    save_json(paths["provenance"], facts)
+
+
+def _warn_of_few(place: str, data: Data, atlas: Atlas) -> None:
     few = choice.few_points(len(data.points["train"]), atlas.charts)
     if few is not None:
-        message = f"atlases.{setting.atlas.name} on {data.spec.name}, seed {seed}: {few}"
+        message = f"{place}: {few}"
         log.warning(message)
         print(f"warning: {message}", file=sys.stderr)
-    save_atlas(paths["atlas"], atlas)
-    with atomic_path(paths["charts"]) as temporary:
-        np.savez(temporary, allow_pickle=False, **describe_charts(atlas, data))
-    write_csv(pd.DataFrame(history, columns=None if history else ["epoch"]), paths["history"])
-    write_csv(pd.DataFrame(fitted.scores, columns=list(choice.COLUMNS)), paths["choice"])
-    config = dump(atlas.entry or setting.atlas)
-    facts = provenance(stage="atlas", config=config, seed=seed, training_seconds=seconds)
-    write_json(paths["provenance"], facts)
 
 
 @torch.no_grad()

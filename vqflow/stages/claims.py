@@ -11,7 +11,7 @@ from vqflow.claims.layout import claims_page, claims_table
 from vqflow.claims.roles import Roles
 from vqflow.claims.scores import Scores
 from vqflow.config.parsing import parse_config
-from vqflow.files import write_text
+from vqflow.files import load_text, write_text
 from vqflow.tables.reading import read_scores
 
 
@@ -24,7 +24,7 @@ def make_claims(metrics: Path, config: Path, table: Path, page: Path) -> None:
         table: Where the statements go, one row each.
         page: Where the page to read goes.
     """
-    chosen = parse_config(yaml.safe_load(config.read_text(encoding="utf-8")))
+    chosen = parse_config(yaml.safe_load(load_text(config)))
     scores, roles = Scores(read_scores(metrics), chosen.seeds), Roles(chosen)
     paper, own = paper_claims(scores, roles), own_claims(scores, roles)
     statements = claims_table([*paper, *own])

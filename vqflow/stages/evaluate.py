@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import ConfigError, build, build_entry
+from vqflow.config.components import ConfigError, build, build_entry, classes_in
 from vqflow.config.entries import Component, Device
 from vqflow.config.setting import Scoring
-from vqflow.config.values import canonical
-from vqflow.datasets.base import Array, Data, Dataset
-from vqflow.files import atomic_path
+from vqflow.config.values import canonical, dump
+from vqflow.datasets.base import Data, Dataset
+from vqflow.files import load_arrays, load_json, open_text, save_arrays
 from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
 from vqflow.models.build import count_numbers, count_parameters
 from vqflow.models.density import DensityModel, Model
@@ -84,8 +82,7 @@ def make_reference(
     for metric in build_metrics(metrics, machine.device):
         for key, value in metric.reference(data).items():
             arrays[f"{metric.name}//{key}"] = value
-    with atomic_path(output) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    save_arrays(output, arrays)
 
 
 def evaluate(
@@ -113,16 +110,17 @@ def evaluate(
     machine.use()
     setting = scoring.setting
     data = Data.load(data_path)
+    allow = set(classes_in(dump(setting)))
     exact_log_density = build_entry(setting.dataset, "datasets", Dataset).log_density
     references = _load_references(reference_path)
     built = build_metrics(scoring.metrics, machine.device)
     frames = [tables.rows([], {})]
     kept: dict[tuple[str, int], Values] = {}
     for seed, paths in runs.items():
-        if json.loads(paths["status"].read_text("utf-8"))["status"] == "diverged":
+        if load_json(paths["status"])["status"] == "diverged":
             log.warning("%s, %s, seed %d: diverged", data.spec.name, setting.variant, seed)
             continue
-        model = load_any(paths["model"], paths["confinement"])
+        model = load_any(paths["model"], paths["confinement"], allow)
         identity = {
             "dataset": data.spec.name,
             "variant": setting.variant,
@@ -133,8 +131,8 @@ def evaluate(
         run = TrainedRun(
             data=data,
             model=model.to(machine.device),
-            samples={**_load_arrays(paths["snapshots"]), **_load_arrays(paths["samples"])},
-            history=pd.read_csv(paths["history"]),
+            samples={**load_arrays(paths["snapshots"]), **load_arrays(paths["samples"])},
+            history=pd.read_csv(open_text(paths["history"])),
             exact_log_density=exact_log_density,
         )
         for metric in built:
@@ -177,12 +175,7 @@ def _score(metric: Metric, run: TrainedRun, reference: Reference) -> list[tuple[
 
 def _load_references(path: Path) -> dict[str, Reference]:
     references: dict[str, Reference] = {}
-    for key, value in _load_arrays(path).items():
+    for key, value in load_arrays(path).items():
         metric, _, name = key.partition("//")
         references.setdefault(metric, {})[name] = value
     return references
-
-
-def _load_arrays(path: Path) -> dict[str, Array]:
-    with np.load(path, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}

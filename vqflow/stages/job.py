@@ -16,6 +16,7 @@ from typing import Any
 from vqflow.config.components import ConfigError
 from vqflow.config.entries import Component, Device
 from vqflow.config.values import Model, load
+from vqflow.files import DamagedError
 from vqflow.stages.machine import Machine
 
 log = logging.getLogger(__name__)
@@ -46,12 +47,13 @@ def start_job(log_path: str) -> None:
         f", SLURM job {queued}" if queued else "",
     )
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a full disk is said once, by what it stopped
 
     def on_error(
         kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         log.error("job failed", exc_info=(kind, error, trace))
-        name = "" if issubclass(kind, ConfigError) else f"{kind.__name__}: "
+        name = "" if issubclass(kind, (ConfigError, DamagedError)) else f"{kind.__name__}: "
         print(f"error: {name}{error} (log: {log_path})", file=sys.stderr)
 
     sys.excepthook = on_error

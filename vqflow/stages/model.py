@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 
-from vqflow.config.components import ConfigError
+from vqflow.config.components import ConfigError, classes_in
 from vqflow.config.setting import DensityModelSetting
 from vqflow.config.values import dump
 from vqflow.datasets.base import Data
-from vqflow.files import atomic_path, digest, write_json
+from vqflow.files import digest, save_arrays, save_json
 from vqflow.models.density import DensityModel
 from vqflow.models.density_store import build_density, load_density, save_density
+from vqflow.models.diverged import save_divergence
 from vqflow.provenance import provenance
-from vqflow.stages.common import checkpoint_in, run_trials, write_csv
+from vqflow.stages.common import checkpoint_in, write_csv
 from vqflow.stages.machine import Machine
-from vqflow.training.loop import Outcome
+from vqflow.stages.scratch import run_trials
+from vqflow.training.outcome import DivergedError, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def fit_model(
         trials: Per seed, the paths to write, those of :func:`vqflow.stages.flow.train_flow`:
             ``model``, ``history`` (a row per epoch of a class that the training loop fits, else
             none), ``snapshots`` (empty) and ``provenance``; and ``scratch``, the folder that
-            the class may use while it fits; removed once all trials succeeded.
+            the class may use while it fits.
         machine: Threads and device.
         code: Identity of the code that runs; the scratch of other code is removed first.
     """
@@ -67,14 +68,16 @@ def _fit(
     checkpoint = checkpoint_in(paths["scratch"], code, [dump(setting), seed, data_identity])
     model.density.scratch = checkpoint.path.parent
     started = time.monotonic()
-    model.fit(data, seed)
+    outcome = _outcome(model, data, seed)
     seconds = round(time.monotonic() - started, 3)
     log.info("%s on %s, seed %d: %g seconds", setting.model.name, data.spec.name, seed, seconds)
-    save_density(paths["model"], model, setting)
-    _check_saved(paths["model"], model, data)
-    with atomic_path(paths["snapshots"]) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False)
-    outcome = model.density.outcome or Outcome()
+    if outcome.status == "ok":
+        save_density(paths["model"], model, setting)
+        _check_saved(paths["model"], model, data, set(classes_in(dump(setting))))
+    else:
+        log.error("diverged: %s", outcome.reason)
+        save_divergence(paths["model"], str(outcome.reason))
+    save_arrays(paths["snapshots"], {})
     columns = ["epoch", "train_loss", "validation_loss"]
     history = pd.DataFrame(outcome.history, columns=None if outcome.history else columns)
     write_csv(history, paths["history"])
@@ -84,14 +87,25 @@ def _fit(
         seed=seed,
         device=machine.device,
         diverged=outcome.status == "diverged",
+        reason=outcome.reason,
         epochs=len(outcome.history),
         best_epoch=outcome.best_epoch,
         training_seconds=seconds,
     )
-    write_json(paths["provenance"], facts)
+    save_json(paths["provenance"], facts)
 
 
-def _check_saved(path: Path, model: DensityModel, data: Data) -> None:
+def _outcome(model: DensityModel, data: Data, seed: int) -> Outcome:
+    """Fits a model; says how that ended."""
+    try:
+        model.fit(data, seed)
+    except DivergedError as error:
+        history = [dict(row) for row in error.history]
+        return Outcome(history=history, status="diverged", reason=str(error))
+    return model.density.outcome or Outcome()
+
+
+def _check_saved(path: Path, model: DensityModel, data: Data, allow: Collection[str]) -> None:
     """Sees that the file gives back what was fitted, on some points of the validation split.
 
     Raises:
@@ -99,7 +113,7 @@ def _check_saved(path: Path, model: DensityModel, data: Data) -> None:
     """
     points = torch.as_tensor(data.points["validation"][:_COMPARED])
     x = model.preprocessing.dequantise(points, torch.Generator().manual_seed(0))
-    fitted, loaded = (each.log_prob(x) for each in (model, load_density(path)))
+    fitted, loaded = (each.log_prob(x) for each in (model, load_density(path, allow)))
     if not torch.allclose(fitted, loaded, rtol=_CLOSE, atol=_CLOSE, equal_nan=True):
         apart = float((fitted - loaded).abs().max())
         kind = type(model.density).__name__

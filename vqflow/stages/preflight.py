@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,13 +36,14 @@ from vqflow.stages.part_checks import (
 
 
 def check(selection: Mapping[str, Any]) -> list[str]:
-    """Builds every selected class with its arguments.
+    """Builds every selected class with its arguments, and reads the user's data files.
 
     Args:
         selection: Plain values: ``settings``: all of them; ``metrics``: data set -> metrics'
             entries; ``figures``: figure -> its ``entry``, what was read that its class states
             (``stated``), and its ``cells``, pairs of data set and variant; ``gpu``, where the
-            jobs run on this machine: the places that ask for a GPU.
+            jobs run on this machine: the places that ask for a GPU; ``data_root``: the folder of
+            the data files, none of which are read without it.
 
     Returns:
         The names of what was built.
@@ -52,15 +54,17 @@ def check(selection: Mapping[str, Any]) -> list[str]:
     attempts = _Attempts()
     here = "gpu" in selection
     attempts.run("GPU", partial(check_gpu, selection.get("gpu", ())))
-    datasets: dict[str, Dataset] = {}
     settings = [load_setting(value) for value in selection["settings"]]
+    entries = {setting.dataset.name: setting.dataset for setting in settings}
+    built = {
+        name: attempts.run(f"datasets.{name}", partial(_dataset, entry, selection.get("data_root")))
+        for name, entry in entries.items()
+    }
+    datasets: dict[str, Dataset] = {name: each for name, each in built.items() if each is not None}
     for setting in settings:
         name = setting.dataset.name
         if name not in datasets:
-            dataset = attempts.run(f"datasets.{name}", partial(_dataset, setting.dataset))
-            if dataset is None:
-                continue
-            datasets[name] = dataset
+            continue
         spec = _stand_in(setting, datasets[name])
         model = partial(_model, setting, spec, datasets[name], here)
         attempts.run(f"variants.{setting.variant} on {name}", model)
@@ -125,13 +129,15 @@ def _stand_in(setting: Setting, dataset: Dataset) -> DataSpec:
     return DataSpec(name, "vector", (max(3, latent + 1),))
 
 
-def _dataset(entry: DatasetEntry) -> Dataset:
+def _dataset(entry: DatasetEntry, data_root: str | None) -> Dataset:
     dataset = build_entry(entry, "datasets", Dataset)
     if not hasattr(dataset, "kind"):
         raise ConfigError(
             f"datasets.{entry.name}.class: '{entry.class_}' does not state its kind "
             "('vector' or 'image')"
         )
+    if data_root is not None:
+        dataset.check(entry.name, Path(data_root))
     return dataset
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +11,10 @@ import pandas as pd
 import yaml
 
 from vqflow.config.setting import NONE
-from vqflow.files import atomic_path, write_json, write_text
+from vqflow.files import load_json, save_json, save_text, write_text
 from vqflow.provenance import provenance
-from vqflow.tables.layout import summary_latex, summary_markdown
+from vqflow.tables.layout import diverged_tables, headline_tables
+from vqflow.tables.markup import summary_latex, summary_markdown
 from vqflow.tables.points import load_points
 from vqflow.tables.rows import gather
 from vqflow.tables.summary import summarise
@@ -73,12 +73,13 @@ def make_tables(
     summary = summarise(scores, runs, dict(baselines), values)
     tables = {"metrics": scores, "summary": summary, "runtime": runs}
     for name, table in tables.items():
-        with atomic_path(outputs[name]) as temporary:
-            table.to_csv(temporary, index=False, lineterminator="\n")
-    write_text(outputs["markdown"], summary_markdown(summary, variants, datasets))
-    write_text(outputs["latex"], summary_latex(summary, variants, datasets))
-    write_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
-    write_json(outputs["provenance"], provenance(run=config["run"]))
+        save_text(outputs[name], table.to_csv(index=False, lineterminator="\n"))
+    shown = headline_tables(summary, variants, datasets)
+    shown += diverged_tables(runs, variants, datasets)
+    write_text(outputs["markdown"], summary_markdown(shown))
+    write_text(outputs["latex"], summary_latex(shown))
+    save_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
+    save_json(outputs["provenance"], provenance(run=config["run"]))
 
 
 def run_table(
@@ -94,10 +95,10 @@ def run_table(
     rows = []
     of_flows = iter(atlases)
     for cell, *paths in zip(cells, flows, statuses, strict=True):
-        flow, status = (json.loads(Path(path).read_text("utf-8")) for path in paths)
+        flow, status = (load_json(path) for path in paths)
         atlas: dict[str, Any] = {}
         if cell["atlas"] != NONE:
-            atlas = json.loads(Path(next(of_flows)).read_text("utf-8"))
+            atlas = load_json(next(of_flows))
         epochs, seconds = flow["epochs"], flow["training_seconds"]
         rows.append(
             {

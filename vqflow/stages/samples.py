@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +11,11 @@ import numpy as np
 
 from vqflow.config.entries import Sampling
 from vqflow.datasets.base import Array
-from vqflow.files import atomic_path, write_json
+from vqflow.files import load_json, save_arrays, save_json
 from vqflow.models.confinement import LeakError, estimate_confinement, sample_confined
 from vqflow.models.density import Model
 from vqflow.models.density_store import load_any
+from vqflow.models.diverged import read_divergence
 from vqflow.models.drawing import NotFiniteError, as_stored, generator_for
 from vqflow.models.store import save_confinement
 from vqflow.models.vqflow import VQFlow
@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 def sample_flow(
-    sampling: Sampling, trials: Mapping[int, Mapping[str, Path]], machine: Machine
+    sampling: Sampling,
+    trials: Mapping[int, Mapping[str, Path]],
+    machine: Machine,
+    allow: Collection[str] = (),
 ) -> None:
     """Draws from the final models, and records how each run ended.
 
@@ -37,29 +40,29 @@ def sample_flow(
             empty without charts) and ``status`` (``{"status": "ok" or "diverged", "reason"}``; a
             run that diverged has no samples).
         machine: Threads and device.
+        allow: Import paths of the classes that the configuration names.
     """
     machine.use()
     for seed, paths in trials.items():
-        _sample(sampling, machine.device, seed, paths)
+        absent = read_divergence(paths["model"]) is not None
+        model = None if absent else load_any(paths["model"], allow=allow).to(machine.device)
+        _sample(sampling, model, seed, paths)
 
 
-def _sample(sampling: Sampling, device: str, seed: int, paths: Mapping[str, Path]) -> None:
-    model = load_any(paths["model"]).to(device)
-    reason = None
-    if json.loads(paths["provenance"].read_text())["diverged"]:
-        reason = "training met a loss that is not finite"
+def _sample(sampling: Sampling, model: Model | None, seed: int, paths: Mapping[str, Path]) -> None:
+    facts = load_json(paths["provenance"])
+    reason = facts["reason"] if facts["diverged"] else None
     samples: dict[str, Array] = {}
-    if reason is None:
+    if model is not None and reason is None:
         try:
             samples = _draw(model, sampling, seed)
         except NotFiniteError as error:
             log.error("diverged: %s", error)
             reason = str(error)
-    with atomic_path(paths["samples"]) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False, **samples)
+    save_arrays(paths["samples"], samples, compressed=True)
     save_confinement(paths["confinement"], model if isinstance(model, VQFlow) else None)
     status = "ok" if reason is None else "diverged"
-    write_json(paths["status"], {"status": status, "reason": reason})
+    save_json(paths["status"], {"status": status, "reason": reason})
 
 
 def _draw(model: Model, sampling: Sampling, seed: int) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from vqflow.files import write_text
+from vqflow.files import load_text, write_text
 from vqflow.tables.comparison import (
     CLOSE,
     DIFFERS,
@@ -86,7 +86,7 @@ def _settings(config: Path, reference: Path | None) -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load(load_text(path))
     return content
 
 

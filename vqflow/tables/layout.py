@@ -1,9 +1,8 @@
-"""The summary as tables for people: Markdown and LaTeX, laid out as the paper's Tables 1 and 2."""
+"""The summary as tables for people, laid out as the paper's Tables 1 and 2."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,23 +15,8 @@ from vqflow.tables.statistics import preferred_split, sign_test
 _MISSING = "–"
 _WON = "✓"
 _FEW = "†"
+_LONG = 1e9
 _BOUNDS = {"": "", "lower": "≥ ", "upper": "≤ "}
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "–": "--",
-    "✓": r"$\checkmark$",
-    "†": r"$\dagger$",
-    "⟨": r"$\langle$",
-    "⟩": r"$\rangle$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "é": r"\'e",
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,7 @@ def headline_tables(
         if not columns or not present:
             continue
         part = part[part["dataset"].isin(columns) & part["variant"].isin(present)]
-        grid = _grid(part, present, columns, _value_cell)
+        grid = _grid(part, present, columns, value_cell)
         title = f"{name} {_details(part, grid)}"
         sizes = {
             variant: _sizes_cell(rows) for variant, rows in part.groupby("variant", sort=False)
@@ -96,52 +80,30 @@ def headline_tables(
     return tables
 
 
-def summary_markdown(
-    summary: pd.DataFrame, variants: Sequence[str], datasets: Sequence[str]
-) -> str:
-    """Gives the headline tables in Markdown; arguments as for :func:`headline_tables`."""
-    blocks = []
-    for table in headline_tables(summary, variants, datasets):
-        lines = [
-            ["", *table.columns],
-            [":--", *("--:" for _ in table.columns)],
-            *(
-                [name, *(f"**{cell.text}**" if cell.bold else cell.text for cell in cells)]
-                for name, cells in table.rows.items()
-            ),
-        ]
-        grid = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-        blocks.append(f"**{table.title}**\n\n{grid}\n")
-    return "\n".join(blocks)
+def diverged_tables(
+    runs: pd.DataFrame, variants: Sequence[str], datasets: Sequence[str]
+) -> list[Table]:
+    """Gives a table of how many runs of each variant on each data set diverged, if any did.
 
-
-def summary_latex(summary: pd.DataFrame, variants: Sequence[str], datasets: Sequence[str]) -> str:
-    r"""Gives the headline tables in LaTeX, to be read in by ``\input``.
-
-    The document needs the packages booktabs and amssymb. Arguments as for
-    :func:`headline_tables`.
+    Args:
+        runs: One row per run, with ``dataset``, ``variant`` and ``status``.
+        variants: Rows, in order; those without such a run are left out.
+        datasets: Columns, in order; those without such a run are left out.
     """
-    blocks = ["% Needs \\usepackage{booktabs} and \\usepackage{amssymb}.\n"]
-    for table in headline_tables(summary, variants, datasets):
-        body = [
-            " & ".join([_escape(name), *(_latex_cell(cell) for cell in cells)]) + r" \\"
-            for name, cells in table.rows.items()
-        ]
-        lines = [
-            r"\begin{table}",
-            r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}",
-            rf"  \caption{{{_escape(table.title)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-            r"    \toprule",
-            "    " + " & ".join(["", *map(_escape, table.columns)]) + r" \\",
-            r"    \midrule",
-            *(f"    {line}" for line in body),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-        ]
-        blocks.append("\n".join(lines) + "\n")
-    return "\n".join(blocks)
+    groups = runs.assign(lost=runs["status"] == "diverged").groupby(["dataset", "variant"])
+    counts = {
+        (str(dataset), str(variant)): (int(part["lost"].sum()), len(part))
+        for (dataset, variant), part in groups
+    }
+    lost = {cell: f"diverged ({n} of {of})" for cell, (n, of) in counts.items() if n}
+    columns = [name for name in datasets if any(name == dataset for dataset, _ in lost)]
+    grid = {
+        variant: [Cell(lost.get((dataset, variant), _MISSING)) for dataset in columns]
+        for variant in variants
+        if any(variant == name for _, name in lost)
+    }
+    title = "Runs that diverged (they have no scores; status.json of each says why)"
+    return [Table(title, columns, grid)] if lost else []
 
 
 def _headlines(summary: pd.DataFrame) -> dict[str, str]:
@@ -217,18 +179,21 @@ def _grid(
     }
 
 
-def _value_cell(row: dict[str, Any]) -> Cell:
+def value_cell(row: dict[str, Any]) -> Cell:
+    """Gives the mean of a row of the summary, with its interval and what is to be known of it."""
     lost = [
         f"{count} {word}"
         for word, count in (("diverged", row["n_diverged"]), ("not finite", row["n_not_finite"]))
         if count
     ]
     if not row["n_seeds"]:
-        return Cell(" and ".join(text.partition(" ")[2] for text in lost))
+        seeds = row["n_diverged"] + row["n_not_finite"]
+        counts = (text.partition(" ") for text in lost)
+        return Cell(" and ".join(f"{word} ({count} of {seeds})" for count, _, word in counts))
     decimals = row["decimals"]
-    text = _BOUNDS[row["bound"]] + _number(row["mean"], decimals)
+    text = _BOUNDS[row["bound"]] + number(row["mean"], decimals)
     if not math.isnan(row["ci95"]):
-        text += f" ± {row['ci95']:.{decimals}f}"
+        text += f" ± {number(row['ci95'], decimals)}"
     if row["few_points"] is True:
         text += f" {_FEW}"
     if lost:
@@ -238,10 +203,10 @@ def _value_cell(row: dict[str, Any]) -> Cell:
 
 def _gain_cell(row: dict[str, Any]) -> Cell:
     decimals = row["decimals"]
-    text = _number(row["gain_mean"], decimals, "+")
+    text = number(row["gain_mean"], decimals, "+")
     for left, low, high, right in (("[", "gain_low", "gain_high", "]"), _BOOTSTRAP):
         if not math.isnan(row[low]):
-            ends = ", ".join(_number(row[key], decimals) for key in (low, high))
+            ends = ", ".join(number(row[key], decimals) for key in (low, high))
             text += f" {left}{ends}{right}"
     won = row["win"] is True
     mark = _WON * (1 + (row["win_holm"] is True)) if won else _MISSING
@@ -271,14 +236,7 @@ def _short(count: int) -> str:
     return str(count)
 
 
-def _number(value: float, decimals: int, sign: str = "") -> str:
-    return f"{value:{sign}.{decimals}f}".replace("-", "−")
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = _escape(cell.text)
-    return rf"\textbf{{{text}}}" if cell.bold else text
-
-
-def _escape(text: str) -> str:
-    return re.sub("|".join(map(re.escape, _LATEX)), lambda match: _LATEX[match[0]], text)
+def number(value: float, decimals: int, sign: str = "") -> str:
+    """Gives a number of so many decimals, or of three digits where it is long."""
+    form = f"{sign}.{decimals}f" if abs(value) < _LONG else f"{sign}.3g"
+    return f"{value:{form}}".replace("-", "−")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from vqflow.files import atomic_path
+from vqflow.files import load_arrays, save_arrays
 
 if TYPE_CHECKING:
     from vqflow.metrics.base import Quantity, Score
@@ -39,14 +39,12 @@ def point_values(
 def save_points(path: Path, values: PointValues) -> None:
     """Writes the values of one variant on one data set, as arrays ``<metric>/<seed>``."""
     arrays = {f"{metric}/{seed}": array for (metric, seed), array in values.items()}
-    with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, allow_pickle=False, **arrays)
+    save_arrays(path, arrays, compressed=True)
 
 
 def load_points(path: str | Path) -> dict[tuple[str, int], Values]:
     """Reads what :func:`save_points` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return {
-            (name.rpartition("/")[0], int(name.rpartition("/")[2])): file[name]
-            for name in file.files
-        }
+    return {
+        (name.rpartition("/")[0], int(name.rpartition("/")[2])): array
+        for name, array in load_arrays(path).items()
+    }

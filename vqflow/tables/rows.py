@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from vqflow.files import open_text
 from vqflow.tables.statistics import spread_over_points
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def gather(paths: Iterable[str | Path], runs: pd.DataFrame) -> pd.DataFrame:
     tables = [_table([])]
     for path in paths:
         table = pd.read_csv(
-            path,
+            open_text(path),
             dtype={name: "str" for name in _TEXTS} | dict.fromkeys(_INTEGERS, "Int64"),
             converters=dict.fromkeys(_REALS, lambda text: float(text or "nan")),
             keep_default_na=False,

@@ -6,24 +6,23 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from vqflow.config.entries import Budget
-from vqflow.files import load_weights, save_weights
 from vqflow.seeding import derive_seed
+from vqflow.training.checkpoint import Checkpoint, Rolling
 from vqflow.training.optimiser import Optimiser
+from vqflow.training.outcome import Outcome
 from vqflow.training.steps import Batch, Step
 
 log = logging.getLogger(__name__)
-
-Status = Literal["ok", "diverged"]
 
 
 class Task(Protocol):
@@ -63,38 +62,6 @@ class Task(Protocol):
         """Is called after each epoch, the first being 1, before the checkpoint is written."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """A rolling checkpoint: where it is, and what it belongs to.
-
-    Attributes:
-        path: The file; removed by the caller once results are written.
-        fingerprint: Identifies all that the result depends on.
-        interval: Least time between two checkpoints, in seconds.
-    """
-
-    path: Path
-    fingerprint: str
-    interval: float = 30.0
-
-
-@dataclass
-class Outcome:
-    """How a training ended.
-
-    Attributes:
-        history: One row per epoch.
-        status: ``"diverged"`` where a loss was not finite.
-        best_epoch: The epoch whose weights the module holds now (0: the initial ones).
-        seconds: Time spent in epochs, over all resumed parts.
-    """
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    status: Status = "ok"
-    best_epoch: int = 0
-    seconds: float = 0.0
-
-
 @dataclass
 class _State:
     optimiser: Optimiser
@@ -123,16 +90,18 @@ def fit(
         settings: Budget, learning rate and so on.
         seed: Seed of the noise in the loss and of torch's own draws.
         batch_seed: Seed of the order of the points, shared by what is compared.
-        checkpoint: Resumed from where its file exists and the fingerprint matches.
+        checkpoint: Resumed from where its file exists, is whole and the fingerprint matches.
         name: Title of the progress bar.
         compiled: Whether the loss is compiled; see :class:`vqflow.training.steps.Step`.
 
     Returns:
-        The outcome; a non-finite loss ends training with status ``"diverged"``.
+        The outcome; a non-finite loss ends training with status ``"diverged"``, and a training
+        that ends far above where it began has it too: see :class:`Outcome`.
     """
-    with torch.random.fork_rng():
+    rolling = Rolling(checkpoint)
+    with torch.random.fork_rng(), rolling.on_sigterm():
         torch.manual_seed(derive_seed("training", seed))
-        return _fit(task, settings, seed, batch_seed, checkpoint, name, compiled)
+        return _fit(task, settings, seed, batch_seed, rolling, name, compiled)
 
 
 def _fit(
@@ -140,17 +109,15 @@ def _fit(
     settings: Budget,
     seed: int,
     batch_seed: int,
-    checkpoint: Checkpoint | None,
+    rolling: Rolling,
     name: str,
     compiled: bool,
 ) -> Outcome:
     device = next(task.module.parameters()).device
     steps = math.ceil(task.points / settings.batch_size)
     state = _start(task, settings, steps, seed, batch_seed, device, compiled)
-    outcome = Outcome()
-    if checkpoint is not None and checkpoint.path.exists():
-        outcome = _resume(checkpoint, task, state) or outcome
-    saved = time.monotonic()
+    content = rolling.load()
+    outcome = Outcome() if content is None else _resume(content, task, state)
     bar = tqdm(
         total=settings.epochs,
         initial=len(outcome.history),
@@ -161,10 +128,10 @@ def _fit(
     )
     while not _finished(outcome, settings):
         started = time.monotonic()
-        row = _epoch(task, settings, state, len(outcome.history) + 1)
+        row = _epoch(task, settings, state, outcome)
         outcome.history.append(row)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["validation_loss"])):
-            outcome.status = "diverged"
+            outcome.diverge(f"a loss that is not finite, in epoch {row['epoch']}")
         elif row["validation_loss"] < state.best_loss:
             outcome.best_epoch, state.best_loss = row["epoch"], row["validation_loss"]
             state.best = copy.deepcopy(task.module.state_dict())
@@ -174,14 +141,12 @@ def _fit(
         log.info("%s %s", name, " ".join(f"{key}={value:.6g}" for key, value in row.items()))
         bar.update()
         bar.set_postfix(validation=f"{row['validation_loss']:.4f}")
-        if checkpoint is not None and time.monotonic() - saved >= checkpoint.interval:
-            _save(checkpoint, task, state, outcome)
-            saved = time.monotonic()
+        rolling.keep(outcome.ended, partial(_content, task, state, outcome))
     bar.close()
-    if checkpoint is not None:
-        _save(checkpoint, task, state, outcome)
+    rolling.flush()
     if state.best:
         task.module.load_state_dict(state.best)
+    outcome.judge(state.best_loss)
     return outcome
 
 
@@ -204,7 +169,7 @@ def _start(
     )
 
 
-def _epoch(task: Task, settings: Budget, state: _State, epoch: int) -> dict[str, Any]:
+def _epoch(task: Task, settings: Budget, state: _State, outcome: Outcome) -> dict[str, Any]:
     module = task.module
     module.train()
     order = torch.randperm(task.points, generator=state.batches).to(state.noise.device)
@@ -218,6 +183,9 @@ def _epoch(task: Task, settings: Budget, state: _State, epoch: int) -> dict[str,
         validation = task.validate()
     sizes = torch.full((len(losses),), settings.batch_size, dtype=torch.float64)
     sizes[-1] = task.points - settings.batch_size * (len(losses) - 1)
+    epoch = len(outcome.history) + 1
+    if epoch == 1:
+        outcome.first_loss = float(losses[0])
     return {
         "epoch": epoch,
         "train_loss": float(torch.stack(losses).cpu().double() @ sizes) / task.points,
@@ -234,35 +202,25 @@ def _finished(outcome: Outcome, settings: Budget) -> bool:
     return settings.patience is not None and epoch - outcome.best_epoch >= settings.patience
 
 
-def _save(checkpoint: Checkpoint, task: Task, state: _State, outcome: Outcome) -> None:
-    save_weights(
-        checkpoint.path,
-        {
-            "fingerprint": checkpoint.fingerprint,
-            "module": task.module.state_dict(),
-            "best": state.best,
-            "best_loss": state.best_loss,
-            "optimiser": state.optimiser.state_dict(),
-            "batches": state.batches.get_state(),
-            "noise": state.noise.get_state(),
-            "torch": torch.get_rng_state(),
-            "outcome": vars(outcome),
-        },
-    )
+def _content(task: Task, state: _State, outcome: Outcome, copied: bool) -> dict[str, Any]:
+    """Gives what a training goes on from; a copy where it goes on before that is written."""
+    changing = {"module": task.module.state_dict(), "optimiser": state.optimiser.state_dict()}
+    return {
+        **(copy.deepcopy(changing) if copied else changing),
+        "best": state.best,
+        "best_loss": state.best_loss,
+        "batches": state.batches.get_state(),
+        "noise": state.noise.get_state(),
+        "torch": torch.get_rng_state(),
+        "outcome": {**vars(outcome), "history": list(outcome.history)},
+    }
 
 
-def _resume(checkpoint: Checkpoint, task: Task, state: _State) -> Outcome | None:
-    path = checkpoint.path
-    content = load_weights(path)
-    if content["fingerprint"] != checkpoint.fingerprint:
-        log.warning("checkpoint %s belongs to another configuration: starting afresh", path)
-        return None
+def _resume(content: Mapping[str, Any], task: Task, state: _State) -> Outcome:
     task.module.load_state_dict(content["module"])
     state.best, state.best_loss = content["best"], content["best_loss"]
     state.optimiser.load_state_dict(content["optimiser"])
     state.batches.set_state(content["batches"])
     state.noise.set_state(content["noise"])
     torch.set_rng_state(content["torch"])
-    outcome = Outcome(**content["outcome"])
-    log.info("resumed from %s after epoch %d", path, len(outcome.history))
-    return outcome
+    return Outcome(**content["outcome"])

@@ -20,7 +20,9 @@ from vqflow.config.figures import (
     subject_of,
 )
 from vqflow.identity import Code
+from vqflow.stages.locks import free_dead_locks
 from vqflow.stages.machine import uses_gpu
+from vqflow.stages.scratch import remove_finished
 
 if "benchmarks" not in config:
     raise WorkflowError(
@@ -89,6 +91,18 @@ def stage(script, value, entries=None):
     return canonical({"code": code, "value": value})
 
 
+def project_environment():
+    """The variables of a process that imports the project from where the workflow lies."""
+    paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def share_project():
+    """Lets jobs in environments by conda, which hold what the project needs, import it."""
+    if workflow.deployment_settings.deployment_method:
+        os.environ["PYTHONPATH"] = project_environment()["PYTHONPATH"]
+
+
 def preflight():
     """Builds every selected class once, in a process of its own: parsing imports no torch.
 
@@ -97,10 +111,8 @@ def preflight():
     # Where the jobs run elsewhere, this machine's GPU and memory say nothing of theirs.
     selection = selection_of(CONFIG, STATED, here=workflow.local_exec)
     command = [sys.executable, "-m", "vqflow.stages.preflight"]
-    paths = [workflow.basedir, os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(
-        command, input=canonical(selection), text=True, env=environment
+        command, input=canonical(selection), text=True, env=project_environment()
     )
     if done.returncode != 0:
         raise WorkflowError(

@@ -115,3 +115,11 @@ def reference_tables(wildcards):
     config = REFERENCE / "config.yaml"
     files = {"reference": metrics}
     return {**files, "reference_config": config} if config.is_file() else files
+
+
+def show_results():
+    """Prints what came out, once the whole run is there; not with --quiet."""
+    if workflow.output_settings.quiet or not Path(report_file()).is_file():
+        return
+    command = [sys.executable, "-m", "vqflow", "show", RUN]
+    subprocess.run(command, env=project_environment())

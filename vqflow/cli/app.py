@@ -1,0 +1,53 @@
+"""The command ``vqflow`` with all its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+import vqflow
+from vqflow.cli.catalogue import catalogue
+from vqflow.cli.fit import fit
+from vqflow.cli.info import info
+from vqflow.cli.new import new
+from vqflow.cli.reporting import Reporting
+from vqflow.cli.sample import sample
+from vqflow.cli.score import score
+from vqflow.cli.show import show
+
+app = typer.Typer(cls=Reporting, rich_markup_mode=None, invoke_without_command=True)
+
+_EXAMPLES: dict[Callable[..., None], str] = {
+    fit: "vqflow fit points.npy --out model.pt",
+    sample: "vqflow sample model.pt -n 1000 --out samples.csv",
+    score: "vqflow score model.pt new.npy --out scores.csv",
+    info: "vqflow info results/demo/flows/helix/maf/seed0 --json",
+    catalogue: "vqflow catalogue flows --configfile mine.yaml",
+    new: "vqflow new metric strays",
+    show: "vqflow show results/demo",
+}
+for _command, _example in _EXAMPLES.items():
+    app.command(epilog=f"Example: {_example}")(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"vqflow {vqflow.__version__}")
+        raise typer.Exit
+
+
+@app.callback(
+    epilog="Example: vqflow fit points.npy --out model.pt; "
+    "vqflow COMMAND --help says more of a command."
+)
+def main(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """VQ-Flows: densities of points on manifolds, fitted, sampled, scored and compared."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
