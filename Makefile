@@ -26,7 +26,7 @@ help:
 	@echo "make crate   describe a finished run (RUN=demo) as an RO-Crate, for archives"
 	@echo "make bench   set up, install the peers and measure speed against them (20 minutes)"
 	@echo "make format  rewrite the code in the project's style"
-	@echo "make schema  regenerate workflow/schemas/ from vqflow/config/"
+	@echo "make schema  regenerate workflow/schemas/ and the page of all keys from vqflow/config/"
 	@echo "make lock    resolve envs/requirements.lock anew from pyproject.toml (needs uv)"
 	@echo "TORCH_INDEX=address takes torch from an index with wheels for CPUs: 4 GB less"
 	@echo "VENV=path puts the environment elsewhere; CORES=n limits the cores of demo and run"
@@ -81,7 +81,8 @@ lint: $(READY)
 	$(BIN)/snakemake --lint --configfile config/demo.yaml
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "Open site/index.html"
 
 package: $(READY)
 	rm -rf build dist
@@ -105,6 +106,7 @@ format: $(READY)
 
 schema: $(READY)
 	$(BIN)/python -m vqflow.config.schema
+	$(BIN)/python -m vqflow.config.reference
 
 lock:
 	uv pip compile --universal --python-version 3.11 --extra workflow --extra dev --extra docs --extra slurm \

@@ -9,9 +9,11 @@ from typing import Any
 from conftest import CATALOGUE, ring
 
 from vqflow.config.catalogue import Config
+from vqflow.config.components import classes_in
 from vqflow.config.entries import Component
 from vqflow.config.parsing import parse_config
 from vqflow.config.setting import DensitySetting, Scoring, Setting
+from vqflow.config.values import dump
 from vqflow.datasets.base import Data
 from vqflow.stages.atlas import fit_atlas
 from vqflow.stages.evaluate import evaluate, make_reference
@@ -107,14 +109,14 @@ def train(
     if isinstance(chosen, DensitySetting):
         alone = {**paths, "scratch": folder / "scratch"}
         fit_model(chosen.of_model(), folder / "data.npz", {seed: alone}, Machine())
-        sample_flow(chosen.sampling, {seed: paths}, Machine())
+        sample_flow(chosen.sampling, {seed: paths}, Machine(), set(classes_in(dump(chosen))))
         return paths
     atlas = {key: folder / name for key, name in ATLAS_FILES.items()}
     atlas |= {"scratch": folder / "scratch-atlas"}
     fit_atlas(chosen.of_atlas(), folder / "data.npz", {seed: atlas}, Machine())
     trial = {**paths, "atlas": folder / "atlas.pt", "scratch": folder / "scratch"}
     train_flow(chosen.of_model(), folder / "data.npz", {seed: trial}, Machine())
-    sample_flow(chosen.sampling, {seed: paths}, Machine())
+    sample_flow(chosen.sampling, {seed: paths}, Machine(), set(classes_in(dump(chosen))))
     return paths
 
 

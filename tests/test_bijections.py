@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import images, ring
-from readme import entries, example, lines
+from printed import entries, example, lines
 from small import setting, train
 
 from vqflow.config.components import ConfigError
@@ -182,7 +182,7 @@ def test_the_preflight_tries_bijections(name: str, message: str | None) -> None:
 
 
 def test_a_users_bijection_trains_draws_and_loads(tmp_path: Path) -> None:
-    """The README's example, as printed: 15 lines and an entry."""
+    """The example of docs/extend.md, as printed: 15 lines and an entry."""
     assert lines("Arcsinh") <= 15
     (printed,) = entries(datasets=["heavy-tailed"])["datasets"].values()
     steps = [{**step} for step in printed["preprocess"]]

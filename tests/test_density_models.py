@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CATALOGUE, PIXELS, images, ring
-from readme import entries, example, lines
+from printed import entries, example, lines
 from scipy.stats import multivariate_normal
 from small import config, metric, score, setting, train
 
@@ -141,7 +141,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     content = load_weights(paths["model"])  # which refuses pickled code
     assert set(content["density"]) == {"weights", "means", "covariances"}
     assert pd.read_csv(paths["history"]).empty
-    assert not (tmp_path / "scratch").exists()
+    assert (tmp_path / "scratch" / "finished").exists()
 
 
 def test_the_library_loads_it(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_fit_that_was_killed_finds_what_it_kept(tmp_path: Path) -> None:
         train(tmp_path, "mine", **changes)
     paths = train(tmp_path, "mine", **changes)
     assert len(load_weights(paths["model"])["density"]["points"]) == 150
-    assert not (tmp_path / "scratch").exists()
+    assert (tmp_path / "scratch" / "finished").exists()
 
 
 # The configuration
@@ -368,7 +368,7 @@ def test_a_metric_that_reads_charts_is_told_to_say_so(tmp_path: Path) -> None:
 
 
 def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None:
-    """The README's, as printed: at most 15 lines."""
+    """That of docs/extend.md, as printed: at most 15 lines."""
     assert lines("Kernels") <= 15
     changes = entries(models=["kernels"], variants=["kernels"])
     changes["models"]["kernels"]["class"] = "test_density_models.Kernels"

@@ -82,9 +82,16 @@ def test_the_test_split_is_preferred() -> None:
 def test_training_band_spans_the_seeds_and_limits_ignore_outliers() -> None:
     table = history()
     table.loc[(table["variant"] == "maf") & (table["epoch"] == 1), "validation_loss"] = 1e9
-    panel = training_curves.draw(table).axes[0]
+    figure = training_curves.draw(table)
+    panel = figure.axes[0]
     assert panel.get_ylim()[1] < 1e3
-    assert any("above" in text.get_text() for text in panel.texts)
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "beyond the upper edge" in named
+    marked = [line for line in panel.lines if line.get_marker() == "^" and len(line.get_xdata())]
+    assert marked and all(list(line.get_xdata()) == [1] for line in marked)
+    flat = history().assign(train_loss=1.0, validation_loss=1.0)
+    named = [text.get_text() for text in training_curves.draw(flat).legends[0].get_texts()]
+    assert "beyond the upper edge" not in named
     last = table[(table["variant"] == "vq-maf") & (table["epoch"] == 29)]["validation_loss"]
     position = list(style.strokes(table)).index("vq-maf")
     heights = band(panel, position, 29)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import disturb, ring, standardised
-from readme import entries
+from printed import entries
 from small import setting, train
 
 from vqflow.atlases.kmeans import KMeansAtlas

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import CATALOGUE, losses, make_model, ring
-from readme import entries, example, lines
+from printed import entries, example, lines
 from small import setting, train
 
 from vqflow.atlases.covering import Covering as Pairs
@@ -136,7 +136,7 @@ def test_wrong_objectives_are_named_before_any_work(entry: dict[str, object], me
 
 
 def test_a_users_objective_trains(tmp_path: Path) -> None:
-    """The README's example, as printed: 15 lines and an entry."""
+    """The example of docs/extend.md, as printed: 15 lines and an entry."""
     assert lines("Tempered") <= 15
     changes = entries(objectives=["tempered"], training=["tempered"])
     changes["objectives"]["tempered"]["class"] = "test_objectives.Tempered"

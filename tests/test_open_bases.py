@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import make_flow, ring
-from readme import entries, example, lines
+from printed import entries, example, lines
 from small import setting, train
 from test_bases import make_model
 from zuko.distributions import DiagNormal
@@ -241,7 +241,7 @@ def test_draws_are_repeatable_by_a_generator_and_leave_the_global_state() -> Non
 
 
 def test_a_users_base_trains(tmp_path: Path) -> None:
-    """The README's example, as printed: 15 lines and an entry."""
+    """The example of docs/extend.md, as printed: 15 lines and an entry."""
     assert lines("StudentT") <= 15
     changes = entries(bases=["student"], variants=["student-maf"])
     changes["bases"]["student"]["class"] = "test_open_bases.StudentT"

@@ -1,4 +1,4 @@
-"""A metric of the user's, as the README prints it: one file, one block, all tables."""
+"""A metric of the user's, as docs/extend.md prints it: one file, one block, all tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from readme import classes, entries, lines
+from printed import classes, entries, lines
 from small import score, train
 
 from vqflow.config.entries import Component

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT, images, ring
-from readme import entries
+from printed import entries
 from small import setting, train
 from torch import Tensor
 
@@ -211,7 +211,7 @@ def test_wrong_quantisers_are_named_before_any_work(changes: Any, message: str) 
         check({"settings": [chosen], "metrics": {}, "figures": {}})
 
 
-def test_the_quantisers_of_the_readme_train(tmp_path: Path) -> None:
+def test_the_printed_quantisers_train(tmp_path: Path) -> None:
     changes = entries(atlases=["vq32-cosine", "fsq"])
     for entry in changes["atlases"].values():
         entry["training"]["epochs"] = 2

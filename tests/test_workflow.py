@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, RUNS
-from readme import blocks, classes, entries, lines
+from printed import blocks, classes, entries, lines
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2"]
 
@@ -166,7 +166,7 @@ def test_frames_bases_and_chosen_charts_run_from_their_entries(project: Path) ->
 
 
 def test_models_that_are_no_flow_run_beside_flows(project: Path) -> None:
-    """The catalogue's mixture and the README's own class, as baselines and compared."""
+    """The catalogue's mixture and the class of docs/extend.md, as baselines and compared."""
     (project / "my_things.py").write_text(classes())
     config = yaml.safe_load((project / "tiny.yaml").read_text())
     config |= {"run": "models"} | entries(models=["kernels"])
@@ -361,7 +361,7 @@ def test_the_report_is_made(project: Path) -> None:
 
 
 def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None:
-    """The README's, as printed: at most 15 lines, drawn without training anything again."""
+    """That of docs/extend.md: at most 15 lines, drawn without training anything again."""
     assert lines("Strays") <= 15
     (project / "my_things.py").write_text(classes())
     config = yaml.safe_load((project / "tiny.yaml").read_text())
@@ -381,7 +381,7 @@ def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None
     assert '"labels": {"figure": "toy gallery", "of": "realnvp"}' in pages
 
 
-def test_the_readmes_examples_work_when_pasted(project: Path) -> None:
+def test_the_printed_examples_work_when_pasted(project: Path) -> None:
     """One file of entries and one of classes, as printed: all are built, the data are made."""
     (project / "my_things.py").write_text(classes())
     (block,) = (text for text in blocks("yaml") if text.startswith("run: mine"))

@@ -2,4 +2,5 @@
 
 from vqflow.cli.app import app
 
-app(prog_name="vqflow")
+if __name__ == "__main__":
+    app(prog_name="vqflow")

@@ -17,8 +17,6 @@ from vqflow.cli.sample import sample
 from vqflow.cli.score import score
 from vqflow.cli.show import show
 
-app = typer.Typer(cls=Reporting, rich_markup_mode=None, invoke_without_command=True)
-
 _EXAMPLES: dict[Callable[..., None], str] = {
     fit: "vqflow fit points.npy --out model.pt",
     sample: "vqflow sample model.pt -n 1000 --out samples.csv",
@@ -28,8 +26,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     new: "vqflow new metric strays",
     show: "vqflow show results/demo",
 }
-for _command, _example in _EXAMPLES.items():
-    app.command(epilog=f"Example: {_example}")(_command)
+_MORE = "vqflow COMMAND --help says more of a command."
 
 
 def _version(wanted: bool) -> None:
@@ -38,11 +35,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(
-    epilog="Example: vqflow fit points.npy --out model.pt; "
-    "vqflow COMMAND --help says more of a command."
-)
-def main(
+def _main(
     context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -51,3 +44,14 @@ def main(
     """VQ-Flows: densities of points on manifolds, fitted, sampled, scored and compared."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _build() -> typer.Typer:
+    built = typer.Typer(cls=Reporting, rich_markup_mode=None)
+    built.callback(invoke_without_command=True, epilog=f"Example: {_EXAMPLES[fit]}; {_MORE}")(_main)
+    for command, example in _EXAMPLES.items():
+        built.command(epilog=f"Example: {example}")(command)
+    return built
+
+
+app = _build()

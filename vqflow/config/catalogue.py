@@ -51,30 +51,49 @@ KEPT = "reference"
 class Config(Strict):
     """The whole configuration: a catalogue, and what to run of it."""
 
-    run: Name = Field(description="Name of the run: results go to results/<run>/.")
-    seeds: list[Seed] = Field(min_length=1, description="Trial seeds.")
+    run: Name = Field(
+        description="Name of the run: results go to `results/<run>/`. The shipped runs are named "
+        "like their file. Two configurations with the same name overwrite each other."
+    )
+    seeds: list[Seed] = Field(
+        min_length=1,
+        description="One trial per seed: atlas, initial weights, order of batches, samples. Data "
+        "do not change with it.",
+    )
     gather_trials: bool | Literal["auto"] = Field(
         "auto",
         description="All trials of a variant on a data set in one job, one after the other: for "
-        "trainings of seconds, where starting a job costs as much. auto: where every training of "
-        "the run is expected to take less than two minutes.",
+        "trainings of seconds, where starting a job costs as much. Adding a seed then makes all of "
+        "them again; a job that was killed resumes, and does not train again what was trained. "
+        "`auto`: where every training of the run is expected to take less than two minutes.",
     )
     data_root: str = Field(
-        "data", description="Folder of downloaded data; the variable VQFLOW_DATA overrides it."
+        "data",
+        description="Folder of downloaded data and of your files, relative to the working "
+        "directory, `~` allowed; the environment variable VQFLOW_DATA wins over it. Moving the "
+        "folder runs nothing again; a file of yours that is not there stops the run at once.",
     )
-    datasets: dict[Name, DatasetEntry]
-    atlases: dict[Name, AtlasEntry]
-    flows: dict[Name, Component]
-    embeddings: dict[Name, Component]
-    bases: dict[Name, Component] = Field(default_factory=dict)
-    objectives: dict[Name, Component]
-    training: dict[Name, Training]
-    models: dict[Name, DensityEntry] = Field(default_factory=dict)
-    variants: dict[Name, Variant]
-    sampling: dict[Name, Sampling]
-    metrics: dict[Name, Component]
-    figures: dict[Name, Component] = Field(default_factory=dict)
-    benchmarks: dict[Name, Benchmark] = Field(min_length=1)
+    datasets: dict[Name, DatasetEntry] = Field(description="Data sets.")
+    atlases: dict[Name, AtlasEntry] = Field(description="Where the charts are.")
+    flows: dict[Name, Component] = Field(description="Maps of the charts.")
+    embeddings: dict[Name, Component] = Field(
+        description="Maps from the charts' latent spaces into the space of the data."
+    )
+    bases: dict[Name, Component] = Field(
+        default_factory=dict, description="Distributions of the flow's noise."
+    )
+    objectives: dict[Name, Component] = Field(description="What training maximises.")
+    training: dict[Name, Training] = Field(description="Budgets and optimisers.")
+    models: dict[Name, DensityEntry] = Field(
+        default_factory=dict, description="Models that are no flow on an atlas."
+    )
+    variants: dict[Name, Variant] = Field(
+        description="Flows on atlases with a training, or models of their own."
+    )
+    sampling: dict[Name, Sampling] = Field(description="What is drawn from the final models.")
+    metrics: dict[Name, Component] = Field(description="How they are scored.")
+    figures: dict[Name, Component] = Field(default_factory=dict, description="How they are shown.")
+    benchmarks: dict[Name, Benchmark] = Field(min_length=1, description="What is run.")
 
     @field_validator("run")
     @classmethod

@@ -97,23 +97,35 @@ class Budget(Strict):
     """The budget and the optimiser of one training."""
 
     epochs: int = Field(ge=1, description="Most epochs to train.")
-    batch_size: int = Field(ge=1)
+    batch_size: int = Field(ge=1, description="Points of a step.")
     learning_rate: float = Field(gt=0, description="Peak learning rate of Adam.")
-    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+    schedule: Literal["constant", "cosine", "one_cycle"] = Field(
+        "constant", description="Course of the learning rate."
+    )
     clip_norm: float = Field(5.0, gt=0, description="Largest norm of the gradient.")
     patience: int | None = Field(
-        None, ge=1, description="Stop after so many epochs without a better validation."
+        None,
+        ge=1,
+        description="Stop after so many epochs without a better validation; null: never.",
     )
 
 
 class Uses(BaseModel):
     """What jobs may use and ask a scheduler for; no result depends on it."""
 
-    threads: Threads = Field(1, exclude=True, description="CPU threads of the job.")
+    threads: Threads = Field(
+        1,
+        exclude=True,
+        description="CPU threads of the job, fewer where `--cores` is less. A change trains "
+        "nothing again, though bits may differ between numbers of threads.",
+    )
     device: WantedDevice = Field(
         "cpu",
         exclude=True,
-        description="Where it is trained; auto: on a GPU where the workflow sees one.",
+        description="Where it is trained. `cuda` makes the job ask for the resource `gpu=1`; "
+        "`auto` is `cuda` where the workflow is started on a machine with a GPU that "
+        "CUDA_VISIBLE_DEVICES shows, and else `cpu`. A change trains nothing again, though bits "
+        "differ between devices.",
     )
     mem_mb: int | None = Field(
         None,
@@ -141,23 +153,31 @@ class Optimisation(Budget, Uses):
 class Choice(Strict):
     """What the number of charts and their overlap are chosen from, for each trial."""
 
-    charts: list[Count] = Field(min_length=1, description="Values of K.")
+    charts: list[Count] = Field(
+        min_length=1,
+        description="Values of K. Every combination of K, m and ε is a candidate; centres are "
+        "placed once for each K.",
+    )
     min_charts: list[Count] = Field(
         min_length=1, description="Values of m; those above K are passed over."
     )
     epsilon: list[NotNegative] = Field(min_length=1, description="Values of ε.")
     embedding: Name = Field(
-        description="Embedding whose closed-form start, without a flow, is scored on the "
-        "validation split."
+        description="Embedding whose closed-form start, with a standard normal in place of the "
+        "flow, is scored: the mean log-likelihood of the validation split over the covering charts."
     )
 
 
 class AtlasEntry(Component):
     """An atlas: a class, its arguments, the training of what it learns, and its choices."""
 
-    training: Optimisation | None = Field(None, description="For atlases that are trained.")
+    training: Optimisation | None = Field(
+        None, description="How it is trained, of atlases that are."
+    )
     choice: Choice | None = Field(
-        None, description="With charts: auto; min_charts and epsilon are then chosen too."
+        None,
+        description="What `charts: auto` chooses from, for each trial; `min_charts` and `epsilon` "
+        "then stand here alone.",
     )
 
     def arguments(self) -> dict[str, Any]:
@@ -198,24 +218,31 @@ class Training(Optimisation, Entry):
     reconstruction_weight: float = Field(
         0.0,
         ge=0,
-        description="Weight of the squared reconstruction error in the loss, where an "
-        "embedding raises the dimension.",
+        description="Weight in the loss of the squared distance of a point to its chart's image, "
+        "where an embedding raises the dimension.",
     )
     snapshot_interval: int | None = Field(
         None, ge=1, description="Epochs between two snapshots of samples; null: none."
     )
-    snapshot_samples: int | None = Field(None, ge=1, description="Samples drawn for each snapshot.")
-
+    snapshot_samples: int | None = Field(
+        None,
+        ge=1,
+        description="Samples of each snapshot; needed with `snapshot_interval`, and at least the "
+        "`samples` of every selected metric that scores them.",
+    )
     precision: Precision = Field(
         "float32",
-        description="What networks at least 400 units wide multiply in while they are trained; "
-        "auto: bfloat16 where the hardware has instructions for it. Validation, scores and "
-        "samples are float32.",
+        description="What networks with a layer of at least 400 units multiply in while they are "
+        "trained. `auto` is `bfloat16` where the processor (AVX512-BF16 or AMX) or the GPU has "
+        "instructions for it; what it chose stands in the log and in `provenance.json`. "
+        "Validation, scores, samples and narrower networks are float32 always. Not for flows with "
+        "layers of their own, such as `MultiScaleRealNVP`.",
     )
     compile: bool = Field(
         False,
-        description="Whether the loss is compiled (torch.compile), for small networks whose many "
-        "calls cost more than their arithmetic. Runs as written where no C++ compiler is.",
+        description="Whether the loss is compiled by `torch.compile`. It halves a step of small "
+        "networks, and the first step takes 10 to 40 seconds. Where no C++ compiler is, the log "
+        "says so and training runs as written.",
     )
 
     @model_validator(mode="after")
@@ -228,16 +255,21 @@ class Training(Optimisation, Entry):
 class Sampling(Entry):
     """What is drawn from the final model."""
 
-    samples: int = Field(ge=1, description="Samples of each sampler.")
+    samples: int = Field(
+        ge=1,
+        description="Samples of each sampler; at least the `samples` of every selected metric.",
+    )
     confinement_samples: int = Field(
-        ge=1, description="Draws per chart to estimate Z_k, the share that stays in U_k."
+        ge=1,
+        description="Draws per chart to estimate Z_k, the share that stays in its region U_k; a "
+        "chart with fewer than 10 hits is drawn again, up to 100 times as often.",
     )
 
 
 class DensityEntry(Component, Uses):
     """A model that is no flow on an atlas: a class, its arguments, and what its jobs may use."""
 
-    training: Budget | None = Field(None, description="For models that are trained.")
+    training: Budget | None = Field(None, description="How it is trained, of models that are.")
 
     def arguments(self) -> dict[str, Any]:
         """Gives the class and its arguments, the training among them where there is one."""
@@ -248,12 +280,13 @@ class DensityEntry(Component, Uses):
 class Benchmark(Entry):
     """What to run: every variant on every data set, scored by every metric."""
 
-    datasets: list[Name] = Field(min_length=1)
-    variants: list[Name] = Field(min_length=1)
-    metrics: list[Name] = Field(min_length=1)
-    figures: list[Name] = Field(default_factory=list)
+    datasets: list[Name] = Field(min_length=1, description="Data sets, none twice.")
+    variants: list[Name] = Field(min_length=1, description="Variants, none twice.")
+    metrics: list[Name] = Field(min_length=1, description="Metrics, none twice.")
+    figures: list[Name] = Field(default_factory=list, description="Figures, none twice.")
     sampling: Name = Field("default", description="What is drawn from the final models.")
     substitute: dict[Literal["flows", "atlases", "training"], dict[Name, Name]] = Field(
         default_factory=dict,
-        description="Entries to use in place of those that the variants name, here only.",
+        description="Entries to use in place of those that the variants name, in this benchmark "
+        "only: for each section, the name that variants use and the one to take instead.",
     )

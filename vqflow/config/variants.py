@@ -14,25 +14,27 @@ from vqflow.config.entries import Entry, Name
 class FlowVariant(Entry):
     """A flow on an atlas, with a training."""
 
-    flow: Name
-    atlas: Name
-    training: Name
-    embedding: Name = "identity"
+    flow: Name = Field(description="An entry of `flows`.")
+    atlas: Name = Field(description="An entry of `atlases`.")
+    training: Name = Field(description="An entry of `training`.")
+    embedding: Name = Field("identity", description="An entry of `embeddings`.")
     base: Name | None = Field(
-        None, description="What the flow's noise is distributed as; null: the flow's own base."
+        None,
+        description="What the flow's noise is distributed as, an entry of `bases`; null: the "
+        "flow's own, which is standard normal for nearly all.",
     )
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
     differs: list[Literal["flow", "training", "embedding", "base"]] = Field(
         default_factory=list,
-        description="In what it is meant to differ from its baseline, beside the atlas: of rivals "
-        "and controls.",
+        description="In what a rival or a control is meant to differ from its baseline, beside the "
+        "atlas.",
     )
 
 
 class DensityVariant(Entry):
     """A model of its own, in place of a flow on an atlas."""
 
-    model: Name
+    model: Name = Field(description="An entry of `models`, in place of flow, atlas and training.")
     baseline: Name | None = Field(None, description="The variant that this one is compared with.")
 
 

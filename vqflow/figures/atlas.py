@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
@@ -82,7 +84,8 @@ class ChartAtlas(RunFigure):
 The atlas of each data set under one variant, for the first seed. Data are coloured by their
 nearest chart, with the chart centres marked; samples of the model are coloured by the chart that
 they were drawn from. A chart's samples should lie where its data lie; the *leak* is the share
-that does not. Data of more than three dimensions are projected on their two first principal axes.
+that does not. Data of more than three dimensions are projected on the two first principal axes of
+their standardised coordinates.
 """
 
     def draw(self, inputs: Inputs) -> Figure:
@@ -112,7 +115,7 @@ def draw(panels: dict[str, AtlasPanel]) -> Figure:
     """Draws, per data set, the data by nearest chart and the samples by their chart.
 
     One or two data sets are rows, more are columns. Sets of other than two or three
-    dimensions are projected on the two first principal axes of the data.
+    dimensions are projected on the two first principal axes of the standardised data.
 
     Args:
         panels: What to draw, by data set.
@@ -217,7 +220,9 @@ def _drawable(panel: AtlasPanel) -> tuple[Points, Points, Points]:
     clouds = panel.points, panel.centres, panel.samples
     if panel.points.shape[1] in (2, 3):
         return clouds
-    principal = PCA(n_components=2, svd_solver="covariance_eigh").fit(panel.points)
+    principal = make_pipeline(
+        StandardScaler(), PCA(n_components=2, svd_solver="covariance_eigh")
+    ).fit(panel.points)
     points, centres, samples = (
         principal.transform(cloud) if len(cloud) else np.empty((0, 2)) for cloud in clouds
     )

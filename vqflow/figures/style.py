@@ -62,9 +62,11 @@ _SETTINGS = {
 
 _NAMES = {
     "ae": "AE",
+    "bpf": "BPF",
     "cef": "CEF",
     "cfm": "CFM",
     "cif": "CIF",
+    "cnf": "CNF",
     "fashion": "Fashion",
     "gaussian": "Gaussian",
     "gaussians": "Gaussians",
@@ -78,6 +80,8 @@ _NAMES = {
     "nice": "NICE",
     "nsf": "NSF",
     "realnvp": "RealNVP",
+    "sospf": "SOSPF",
+    "unaf": "UNAF",
     "vq": "VQ",
     "vqae": "VQ-AE",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,9 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vqflow.figures.base import Inputs, RunFigure
-from vqflow.figures.panels import legend, no_data, note, panel_grid
+from vqflow.figures.panels import legend, no_data, panel_grid
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 
+_BEYOND: dict[str, Any] = {"linestyle": "none", "marker": "^", "markersize": 2.6}
 _LOSSES = {"train_loss": ("training", 0.6), "validation_loss": ("validation", 1.5)}
 
 
@@ -22,8 +25,8 @@ class TrainingCurves(RunFigure):
     caption = """
 Negative log-likelihood in nats across training: means over the seeds of the validation (thick)
 and training (thin) loss; bands span the validation losses of all seeds. Plain flows are dashed
-and lighter, their VQ variants solid. The vertical limits leave out the first, steep epochs; how
-many points of the curves lie above is written in the panel.
+and lighter, their VQ variants solid. The vertical limits leave out the first, steep epochs and
+spikes: a triangle at the upper edge marks each point of a curve that lies beyond it.
 """
 
     def draw(self, inputs: Inputs) -> Figure:
@@ -49,9 +52,10 @@ def draw(history: pd.DataFrame) -> Figure:
     styles = strokes(history)
     columns = 2 if len(names) in (2, 4) else 3
     figure, panels = panel_grid(len(names), columns, 2.1 if len(names) > 1 else 2.8)
+    beyond = False
     for position, (panel, dataset) in enumerate(zip(panels, names, strict=True)):
         panel.set_title(label(str(dataset)))
-        _draw_panel(panel, history[history["dataset"] == dataset], styles)
+        beyond |= _draw_panel(panel, history[history["dataset"] == dataset], styles)
         if position % columns == 0:
             panel.set_ylabel("negative log-likelihood\n(nats)")
         if position + columns >= len(names):
@@ -59,21 +63,24 @@ def draw(history: pd.DataFrame) -> Figure:
     extra = [
         Line2D([], [], color=GREY, linewidth=width, label=name) for name, width in _LOSSES.values()
     ]
+    if beyond:
+        extra.append(Line2D([], [], color=GREY, label="beyond the upper edge", **_BEYOND))
     figure.align_ylabels()
     legend(figure, styles, extra, markers=False)
     return figure
 
 
-def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> None:
+def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> bool:
+    """Draws the curves of one data set; says whether points lie beyond the upper edge."""
     if rows[list(_LOSSES)].notna().sum().sum() == 0:
         no_data(panel)
-        return
-    drawn = []
+        return False
+    drawn: list[tuple[pd.Series[float], Stroke]] = []
     for variant, style in styles.items():
         own = rows[rows["variant"] == variant].groupby("epoch")
         for column, (_, width) in _LOSSES.items():
             mean = own[column].mean().dropna()
-            drawn.append(mean.to_numpy())
+            drawn.append((mean, style))
             panel.plot(
                 mean.index,
                 mean,
@@ -86,12 +93,16 @@ def _draw_panel(panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke]) -> N
         panel.fill_between(
             band.index, band["min"], band["max"], color=style.colour, alpha=0.2, linewidth=0
         )
-    low, high = robust_limits(np.concatenate(drawn))
+    low, high = robust_limits(np.concatenate([mean.to_numpy() for mean, _ in drawn]))
     panel.set_ylim(low, high)
-    above = sum(int((values > high).sum()) for values in drawn)
-    if above:
-        points = "point of the curves lies" if above == 1 else "points of the curves lie"
-        note(panel, f"{above} {points} above")
+    edge = panel.get_xaxis_transform()
+    beyond = False
+    for mean, style in drawn:
+        epochs = mean.index[mean > high]
+        beyond |= len(epochs) > 0
+        place = [0.985] * len(epochs)
+        panel.plot(epochs, place, transform=edge, color=style.colour, zorder=2.3, **_BEYOND)
+    return beyond
 
 
 def robust_limits(values: np.ndarray) -> tuple[float, float]:

@@ -197,7 +197,7 @@ def load(path: str | Path, allow: Collection[str] = ()) -> FittedDensity:
 
     Args:
         path: A file that :meth:`FittedModel.save` wrote, or the folder of one that the workflow
-            trained, such as ``results/demo/flows/helix/vq-maf/seed0``.
+            trained, such as ``results/demo/flows/helix/framed-vq-maf/seed0``.
         allow: Import paths of classes, such as ``"my_things.TwoOrders"``, that the file may name
             besides this library's: loading runs their code.
 

@@ -1,4 +1,4 @@
-"""The README's examples, as printed."""
+"""The examples of docs/extend.md, as printed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import yaml
 from conftest import ROOT
 
-TEXT = (ROOT / "README.md").read_text()
+TEXT = (ROOT / "docs" / "extend.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
-    """Gives the README's blocks of a language, first to last."""
+    """Gives the page's blocks of a language, first to last."""
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
 def example(name: str) -> Any:
-    """Gives the class of a README's example, from the block that defines it."""
+    """Gives the class of an example, from the block that defines it."""
     (block,) = (text for text in blocks("python") if f"class {name}(" in text)
     module = ModuleType("my_things")
     exec(block, vars(module))
@@ -26,14 +26,14 @@ def example(name: str) -> Any:
 
 
 def mine() -> dict[str, Any]:
-    """Gives the README's one configuration."""
+    """Gives the page's one configuration."""
     (block,) = (text for text in blocks("yaml") if text.startswith("run: mine"))
     content: dict[str, Any] = yaml.safe_load(block)
     return content
 
 
 def entries(**names: list[str]) -> dict[str, Any]:
-    """Gives some entries of the README's configuration, by section."""
+    """Gives some entries of the page's configuration, by section."""
     found = mine()
     return {
         section: {name: found[section][name] for name in wanted}
@@ -42,7 +42,7 @@ def entries(**names: list[str]) -> dict[str, Any]:
 
 
 def classes() -> str:
-    """Gives all of the README's classes, as one file."""
+    """Gives all of the page's classes, as one file."""
     return "\n\n".join(text for text in blocks("python") if "class " in text)
 
 
