@@ -97,6 +97,8 @@ def test_it_makes_tables_figures_logs_and_benchmarks(project: Path) -> None:
     for name in figures:
         for suffix in ("png", "pdf"):
             assert (results / "figures" / f"{name}.{suffix}").stat().st_size > 5000
+    report = (results / "report.html").read_text(encoding="utf-8")
+    assert report.count("<figure ") == len(figures) and "not finished" not in report
     assert (results / "logs/flows/helix/realnvp/trials.log").read_text().count("epoch=") == 2
     assert (results / "benchmarks/flows/helix/realnvp/trials.tsv").exists()
     assert yaml.safe_load((results / "config.yaml").read_text())["run"] == "tiny"
@@ -376,6 +378,7 @@ def test_a_figure_of_the_users_is_one_class_and_one_entry(project: Path) -> None
         pages = "".join(report.read(name).decode(errors="ignore") for name in report.namelist())
     assert "How far samples lie from the nearest point of the test split." in pages
     assert "samples of the model are coloured by the chart" in pages
+    assert '"labels": {"figure": "toy gallery", "of": "realnvp"}' in pages
 
 
 def test_the_printed_examples_work_when_pasted(project: Path) -> None:

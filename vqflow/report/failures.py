@@ -50,12 +50,14 @@ def diverged(run: Path, trials: Iterable[Trial]) -> Iterator[Failure]:
 def unfinished(run: Path) -> Iterator[Failure]:
     """Gives the jobs that began and did not end: Snakemake writes a job's benchmark when it has.
 
-    Only for a run that is not whole, since jobs of an earlier selection may lie in its folder.
+    A benchmark older than the log is one of an earlier time. Only for a run that is not whole,
+    since jobs of an earlier selection may lie in its folder.
     """
     logs = run / "logs"
     for log in sorted(logs.rglob("*.log")):
         inner = log.relative_to(logs)
-        ended = (run / "benchmarks" / inner).with_suffix(".tsv").is_file()
+        benchmark = (run / "benchmarks" / inner).with_suffix(".tsv")
+        ended = benchmark.is_file() and benchmark.stat().st_mtime_ns >= log.stat().st_mtime_ns
         if ended or log.name.startswith(".") or inner.as_posix() in _OTHERS:
             continue
         end = _end(log)

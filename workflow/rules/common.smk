@@ -100,7 +100,7 @@ def project_environment():
 def share_project():
     """Lets jobs in environments by conda, which hold what the project needs, import it."""
     if workflow.deployment_settings.deployment_method:
-        os.environ["PYTHONPATH"] = project_environment()["PYTHONPATH"]
+        os.environ.update(PYTHONPATH=project_environment()["PYTHONPATH"])
 
 
 def preflight():
