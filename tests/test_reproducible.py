@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -89,6 +91,14 @@ def test_two_clones_agree_with_other_cores_threads_hashes_and_order_of_keys(
     assert "tables/summary.csv" in here and "figures/likelihood.png" in here
     differing = [name for name in here if here[name] != there[name]]
     assert not differing
+
+
+def test_what_was_run_is_recorded_with_the_sums_of_its_data(first: Path) -> None:
+    facts = json.loads((first / "results" / "twice" / "provenance.json").read_text())
+    data = (first / "results" / "twice" / "data" / "helix.npz").read_bytes()
+    assert facts["data_sha256"] == {"helix": hashlib.sha256(data).hexdigest()}
+    assert {"commit", "dirty"} <= set(facts["git"])
+    assert facts["packages"]["torch"] and facts["hardware"]["processor"]
 
 
 @pytest.mark.parametrize("records", [True, False])

@@ -49,6 +49,7 @@ def test_every_flow_of_the_catalogue_trains_and_is_scored(tmp_path: Path, varian
     assert len(pd.read_csv(outputs["history"])) == 4
     facts = json.loads(outputs["provenance"].read_text())
     assert facts["config"]["flow"]["name"] == CATALOGUE["variants"][variant]["flow"]
+    assert len(facts["data_sha256"]) == 64
     assert facts["packages"]["torch"] == torch.__version__.split("+")[0]
     assert (tmp_path / "scratch" / "finished").exists()
     remove_finished(tmp_path)

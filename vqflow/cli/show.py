@@ -106,9 +106,12 @@ def _files(run: Path) -> Table:
     table.add_column(overflow="fold")
     table.add_row("files in", str(run))
     for name, patterns in _FILES.items():
-        files = sorted(path for pattern in patterns for path in run.glob(pattern))
+        found = sorted(path for pattern in patterns for path in run.glob(pattern))
+        files = [str(path.relative_to(run)) for path in found if not path.name.startswith(".")]
         if files:
-            table.add_row(name, " ".join(str(path.relative_to(run)) for path in files))
+            table.add_row(name, " ".join(files))
+    if (run / "report.html").is_file():
+        table.add_row("to open it", f"python -m webbrowser {run / 'report.html'}")
     return table
 
 

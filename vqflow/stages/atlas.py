@@ -95,6 +95,7 @@ def _fit(
         stage="atlas",
         config=dump(entry),
         seed=seed,
+        data_sha256=data_identity,
         diverged=reason is not None,
         reason=reason,
         training_seconds=seconds,

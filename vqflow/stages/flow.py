@@ -75,7 +75,7 @@ def _train(
     name = data.spec.name
     cause = read_divergence(paths["atlas"])
     if cause is not None:
-        _pass_on(f"its atlas diverged: {cause}", setting, device, seed, paths)
+        _pass_on(f"its atlas diverged: {cause}", setting, data_identity, device, seed, paths)
         return
     atlas = load_atlas(paths["atlas"], data.spec, allow=set(classes_in(dump(setting))))
     model = build_model(setting, atlas, seed)
@@ -120,6 +120,7 @@ def _train(
         seed=seed,
         device=device,
         precision=precision,
+        data_sha256=data_identity,
         diverged=outcome.status == "diverged",
         reason=outcome.reason,
         epochs=len(outcome.history),
@@ -130,7 +131,12 @@ def _train(
 
 
 def _pass_on(
-    reason: str, setting: ModelSetting, device: Device, seed: int, paths: Mapping[str, Path]
+    reason: str,
+    setting: ModelSetting,
+    data_identity: str,
+    device: Device,
+    seed: int,
+    paths: Mapping[str, Path],
 ) -> None:
     """Records that there is no atlas to train on, as a training that diverged is recorded."""
     log.error("diverged: %s", reason)
@@ -143,6 +149,7 @@ def _pass_on(
         seed=seed,
         device=device,
         precision=setting.training.precision,
+        data_sha256=data_identity,
         diverged=True,
         reason=reason,
         epochs=0,

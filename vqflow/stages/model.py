@@ -86,6 +86,7 @@ def _fit(
         config=dump(setting),
         seed=seed,
         device=machine.device,
+        data_sha256=data_identity,
         diverged=outcome.status == "diverged",
         reason=outcome.reason,
         epochs=len(outcome.history),

@@ -79,7 +79,11 @@ def make_tables(
     write_text(outputs["markdown"], summary_markdown(shown))
     write_text(outputs["latex"], summary_latex(shown))
     save_text(outputs["config"], yaml.safe_dump(dict(config), sort_keys=False))
-    save_json(outputs["provenance"], provenance(run=config["run"]))
+    data = {
+        str(cell["dataset"]): load_json(path)["data_sha256"]
+        for cell, path in zip(cells, flows, strict=True)
+    }
+    save_json(outputs["provenance"], provenance(run=config["run"], data_sha256=data))
 
 
 def run_table(
