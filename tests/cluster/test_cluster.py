@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Make, Project, answer, kill, queued, submitted, wait_for
+from conftest import ROOT
+from submitting import Make, Project, answer, kill, queued, submitted, wait_for
 
+pytest_plugins = ["submitting"]
 pytestmark = pytest.mark.slurm
 
 SMALL: dict[str, Any] = {

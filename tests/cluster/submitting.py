@@ -1,4 +1,4 @@
-"""A real SLURM that answers, and projects of which each run is submitted to it."""
+"""A real SLURM that answers, and projects of which each run is submitted to it: fixtures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 SAME = ("metrics.csv", "summary.csv", "summary.md", "summary.tex")
 
