@@ -287,7 +287,7 @@ def test_training_keeps_the_frames_orthonormal() -> None:
     ("arguments", "message"),
     [
         ({"latent_features": 3}, "latent_features is 3; allowed: 1 to 2"),
-        ({"latent_features": 0}, "latent_features is 0"),
+        ({"latent_features": 0}, "latent_features: is 0; allowed: 1 or more"),
         ({"latent_features": 2, "bend": True}, "bend is true, train false"),
     ],
 )

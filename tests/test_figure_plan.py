@@ -63,24 +63,24 @@ def test_each_figure_reads_its_own_cells_and_the_first_seed() -> None:
     drawings = plan(demo())
     gallery = drawings["toy_gallery-maf"].files(PATTERNS)
     assert gallery == {
-        "data": ["data/spherical", "data/spherical", "data/helix", "data/helix"],
+        "data": ["data/helix", "data/helix", "data/knotted", "data/knotted"],
         "samples": [
-            "samples/spherical/maf/0",
-            "samples/spherical/vq-maf/0",
             "samples/helix/maf/0",
-            "samples/helix/vq-maf/0",
+            "samples/helix/framed-vq-maf/0",
+            "samples/knotted/maf/0",
+            "samples/knotted/framed-vq-maf/0",
         ],
     }
-    atlas = drawings["atlas-vq-maf"].files(PATTERNS)
-    assert atlas["charts"] == ["charts/spherical/vq32/0", "charts/helix/vq32/0"]
-    assert atlas["metrics"] == ["metrics/spherical/vq-maf", "metrics/helix/vq-maf"]
+    atlas = drawings["atlas-framed-vq-maf"].files(PATTERNS)
+    assert atlas["charts"] == ["charts/helix/vq32/0", "charts/knotted/vq32/0"]
+    assert atlas["metrics"] == ["metrics/helix/framed-vq-maf", "metrics/knotted/framed-vq-maf"]
     grid = drawings["sample_grid-digits-realnvp"].files(PATTERNS)
     assert grid["samples"] == ["samples/digits/realnvp/0", "samples/digits/vq-realnvp/0"]
     histories = drawings["training_curves"].files(PATTERNS)["history"]
     assert len(histories) == 3 * 4 * 3
     assert histories[:4] == [
-        *(f"history/spherical/realnvp/{seed}" for seed in (0, 1, 2)),
-        "history/spherical/vq-realnvp/0",
+        *(f"history/helix/realnvp/{seed}" for seed in (0, 1, 2)),
+        "history/helix/framed-vq-realnvp/0",
     ]
     curves = drawings["fid_curves-fid_classifier"]
     assert curves.metric == "fid_classifier"

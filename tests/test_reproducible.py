@@ -67,7 +67,7 @@ def results(folder: Path) -> dict[str, bytes]:
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
         if path.is_file()
-        and path.name not in DIFFERENT
+        and path.name.removeprefix(".").removesuffix(".sha256") not in DIFFERENT
         and path.relative_to(root).parts[0] not in ("logs", "benchmarks", "checkpoints")
     }
 

@@ -158,7 +158,7 @@ def test_data_of_unknown_size_ask_for_much_time_and_memory() -> None:
 @pytest.mark.parametrize(
     ("run", "gathered", "whole"),
     [
-        ("demo", True, {"spherical", "helix", "digits"}),
+        ("demo", True, {"helix", "knotted", "digits"}),
         ("mnist", False, set()),
         ("mnist-latent", False, set()),
     ],

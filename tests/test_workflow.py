@@ -314,19 +314,34 @@ def test_a_wrong_argument_stops_at_preflight(project: Path) -> None:
     assert not (project / "results" / "wrong" / "data").exists()
 
 
+LATE = """
+from pathlib import Path
+
+from vqflow.datasets.toy3d import Helix
+
+
+class Late(Helix):
+    def load(self, name, data_root):
+        if not Path("arrived").exists():
+            raise RuntimeError("the points have not arrived")
+        return super().load(name, data_root)
+"""
+
+
 def test_a_failed_job_is_made_good_by_running_again(project: Path) -> None:
     config = yaml.safe_load((project / "tiny.yaml").read_text())
     config["run"] = "failed"
-    config["datasets"] = {"mine": {"class": "vqflow.datasets.arrays.Arrays", "path": "mine.npy"}}
+    config["datasets"] = {
+        "mine": {"class": "late.Late", "n_train": 200, "n_validation": 100, "n_test": 100}
+    }
     config["benchmarks"]["toys"] |= {"datasets": ["mine"], "variants": ["realnvp"], "figures": []}
     (project / "failed.yaml").write_text(yaml.safe_dump(config))
-    (project / "data").mkdir()
-    (project / "data" / "mine.npy").write_text("no array")
+    (project / "late.py").write_text(LATE)
     output = run(project, "--configfile", "failed.yaml", fails=True)
-    assert "mine.npy' is no array of numbers" in output
+    assert "RuntimeError: the points have not arrived" in output
     results = project / "results" / "failed"
     assert not list(results.rglob("*.npz")) + list(results.rglob("*.csv"))
-    np.save(project / "data" / "mine.npy", np.random.default_rng(0).normal(size=(300, 2)))
+    (project / "arrived").touch()
     run(project, "--configfile", "failed.yaml")
     assert set(pd.read_csv(results / "tables" / "metrics.csv")["dataset"]) == {"mine"}
 
