@@ -92,7 +92,7 @@ def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: Project)
 
 
 def test_a_job_without_enough_memory_gets_more(project: Make) -> None:
-    starved = {**LONG, "training": {"toy": {"epochs": 1000, "mem_mb": 330}}}
+    starved = {**LONG, "training": {"toy": {"epochs": 1000, "mem_mb": 700}}}
     made = project("starved", starved)
     output = made.run()
     assert "memory limit" in output, "the scheduler's reason stands in the terminal"

@@ -30,8 +30,8 @@ _LAYER_SECONDS = 2.5e-4
 _FLOPS = {"cpu": 4e10, "cuda": 3e12}
 """Per second, of one core and of a GPU, as far as trainings reach them."""
 
-_BASE_MB = 900
-"""Python with torch."""
+BASE_MB = 1600
+"""Python with torch, and the two Snakemakes that a scheduler's job starts around it."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def memory_mb(setting: Setting, size: Size | None) -> int:
             snapshots = training.epochs // training.snapshot_interval
             drawn += snapshots * (training.snapshot_samples or 0)
     total += 4 * 4 * drawn * size.features
-    return _BASE_MB + math.ceil(total / 1e6)
+    return BASE_MB + math.ceil(total / 1e6)
 
 
 def flow_size(flow: Mapping[str, Any], features: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from vqflow.config.catalogue import Config
 from vqflow.config.entries import AtlasEntry, Uses
 from vqflow.config.expected import (
+    BASE_MB,
     Measured,
     Size,
     atlas_seconds,
@@ -97,7 +98,7 @@ def atlas_request(
 ) -> Request:
     """Gives what fitting an atlas asks for; arguments as of :func:`model_request`."""
     values = 0 if size is None else size.points * size.features
-    megabytes = 6000 if size is None else 900 + 60 * values / 1e6
+    megabytes = 6000 if size is None else BASE_MB + 60 * values / 1e6
     return _stated(
         entry.training, limits, _minutes(atlas_seconds(entry, size), trials), megabytes, attempt
     )
