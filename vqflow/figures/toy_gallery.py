@@ -103,7 +103,7 @@ def draw(rows: dict[str, dict[str, Points]]) -> Figure:
     for panel, name in zip(panels[:, 0], rows, strict=True):
         panel.annotate(
             _two_lines(label(name)),
-            (-0.02 if len(datasets) > 2 else -0.14, 0.5),  # clouds outgrow wide panels
+            (-0.02 if len(datasets) > 2 else -0.08, 0.5),  # clouds outgrow wide panels
             xycoords="axes fraction",
             rotation=90,
             ha="right",
