@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
         }
     },
 }
-LONG_EPOCHS = 4000
+LONG_EPOCHS = 8000
 LONG = {**SMALL, "seeds": [0], "gather_trials": False, "training": {"toy": {"epochs": LONG_EPOCHS}}}
 
 
@@ -79,8 +79,8 @@ def test_a_cancelled_training_is_submitted_again(project: Make, local: Project) 
 
 
 def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: Project) -> None:
-    longer = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "runtime": 1}}}
-    made = project("limited", longer, max_runtime=1)
+    longer = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "runtime": 3}}}
+    made = project("limited", longer, max_runtime=3)
     made.settings = {"retries": 0, "default-resources": {"slurm_extra": "'--signal=TERM@30'"}}
     made.write(longer)
     output = made.run()

@@ -26,7 +26,9 @@ SUBMISSION_SECONDS = 7200.0
 """The short jobs of a data set are one submission where together they are expected to take less."""
 
 _UNKNOWN_MINUTES = 24 * 60
-_START_MINUTES = 3
+_START_MINUTES = 8
+"""SLURM sends the signal before the end up to a minute early: no job may be that short."""
+
 _SLACK = 4.0
 _SCORING_SECONDS = 20.0
 _START_SECONDS = 3.0
