@@ -35,7 +35,7 @@ def test_it_fits_80_columns_and_marks_what_the_tables_mark(run: Path) -> None:
     gains = shown[shown["baseline"].notna()]
     if len(gains):
         assert len(block) == len(gains)
-        assert sum(line.rstrip().endswith("✓") for line in block) == (gains["win"] == True).sum()  # noqa: E712
+        assert sum(line.rstrip().endswith("✓") for line in block) == gains["win"].eq(True).sum()
     for _, row in gains[gains["gain_mean"].notna()].iterrows():
         (line,) = [each for each in block if each.split()[:2] == [row["dataset"], row["variant"]]]
         assert f"{row['gain_mean']:+.2f}".replace("-", "−") in line

@@ -245,11 +245,15 @@ def test_of_locks_of_another_machine_is_said_what_to_do(
 def test_a_folder_that_cannot_be_written_is_no_fault(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried: list[object] = []
+
     def refuse(*given: object) -> None:
+        tried.append(given[0])
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(locks, "write_text", refuse)
     free_dead_locks(RUN)
+    assert len(tried) == 1 and not Path(str(tried[0])).exists()
 
 
 def test_logs_name_the_dead(

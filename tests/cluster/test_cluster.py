@@ -123,6 +123,7 @@ def test_a_drained_node_is_waited_for(project: Make) -> None:
     finally:
         answer("scontrol", "update", f"nodename={node}", "state=resume")
     made.finish(started)
+    assert b"log_likelihood" in made.tables("small")["metrics.csv"]
 
 
 @pytest.mark.usefixtures("operator")
