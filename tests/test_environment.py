@@ -1,4 +1,4 @@
-"""The locked environment is whole: it is installed without resolving, so that nothing is added on the way."""
+"""The locked environment is whole: it is installed without resolving, so nothing is added to it."""
 
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
