@@ -111,6 +111,17 @@ def test_noise_is_not_shown_and_the_rest_is(terminal: Terminal) -> None:
     ]
 
 
+def test_a_file_that_is_no_yaml_is_named_with_its_line(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("run: x\n")
+    bad.write_text("run: x\n  seeds: [1\n")
+    monkeypatch.setattr("sys.argv", ["snakemake", "--configfile", str(good), str(bad)])
+    terminal.say("WorkflowError:\nConfig file is not valid JSON or YAML. ...", logging.ERROR)
+    assert terminal.shown().startswith(f"{bad}:2: is no YAML: ")
+
+
 def test_no_escape_codes_where_there_is_no_terminal(terminal: Terminal) -> None:
     terminal.say("nothing good", logging.ERROR)
     terminal.say("take care", logging.WARNING)

@@ -9,6 +9,7 @@ import logging
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -41,6 +42,8 @@ _CHATTER = (
     "Config file ",
     "Assuming unrestricted shared filesystem",
 )
+
+_UNREADABLE = "Config file is not valid JSON or YAML"
 
 
 class RunHandler(LogHandlerBase):
@@ -139,7 +142,7 @@ class RunHandler(LogHandlerBase):
             self._print(f"    warning: {job.title()}: {warning}", "yellow")
 
     def _plain(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = _with_place(self.format(record))
         if text and text != "None":
             style = "red" if record.levelno >= logging.ERROR else ""
             warned = record.levelno == logging.WARNING
@@ -147,3 +150,21 @@ class RunHandler(LogHandlerBase):
 
     def _print(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style))
+
+
+def _with_place(text: str) -> str:
+    """Names file and line of what Snakemake cannot read, in place of its own words."""
+    if _UNREADABLE not in text:
+        return text
+    from vqflow.config.components import ConfigError
+    from vqflow.config.files import read_files
+
+    places = []
+    for argument in sys.argv[1:]:
+        path = Path(argument.removeprefix("--configfile="))
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            try:
+                read_files([path])
+            except ConfigError as error:
+                places.append(str(error))
+    return "\n".join(places) or text
