@@ -37,7 +37,7 @@ CUDA := ^(nvidia-|cuda-|triton==)
 
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("vqflow needs Python 3.11 to 3.13, not " + sys.version.split()[0] + ": set PYTHON=python3.12, say") if not (3, 11) <= sys.version_info[:2] <= (3, 13) else None'
-	@echo "Installing into $(VENV) (about 5.5 GB, minutes) ..."
+	@echo "Installing into $(VENV) (about 6.4 GB, 2 to 3 minutes) ..."
 	@$(PYTHON) -m venv $(VENV)
 ifeq ($(TORCH_INDEX),)
 	@$(BIN)/python -m pip install --quiet --no-deps -r $(LOCK)
