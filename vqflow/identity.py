@@ -57,6 +57,7 @@ class Code:
         self._memo = Memo("code", hashlib.sha256(repr(version).encode()).hexdigest())
         self._readings: dict[Path, Reading] = {}
         self._graphs: dict[tuple[Path, ...], _Graph] = {}
+        self._identities: dict[tuple[Sequence[str | Path], Sequence[str]], str] = {}
 
     def identity(self, starts: Iterable[str | Path], settings: Any = None) -> str:
         """Gives the identity of the code that a job runs.
@@ -69,22 +70,27 @@ class Code:
         Returns:
             16 hexadecimal digits.
         """
-        graph, counted = self._count(starts, settings)
-        # In the order of the file, since a name may be bound twice.
-        lines = [f"{node[0]} {graph.statement(node).digest}" for node in sorted(counted)]
-        self._memo.save()
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+        starts, paths = tuple(starts), tuple(sorted(set(_import_paths(settings))))
+        if (starts, paths) not in self._identities:
+            graph, counted = self._count(starts, paths)
+            # In the order of the file, since a name may be bound twice.
+            lines = [f"{node[0]} {graph.statement(node).digest}" for node in sorted(counted)]
+            self._memo.save()
+            digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+            self._identities[starts, paths] = digest
+        return self._identities[starts, paths]
 
     def reached(self, starts: Iterable[str | Path], settings: Any = None) -> dict[str, set[str]]:
         """Gives what :meth:`identity` counts: module -> names; a script by ``<its stem>``."""
-        graph, counted = self._count(starts, settings)
+        graph, counted = self._count(starts, sorted(set(_import_paths(settings))))
         found: dict[str, set[str]] = {}
         for node in counted:
             found.setdefault(node[0], set()).update(graph.statement(node).binds)
         return found
 
-    def _count(self, starts: Iterable[str | Path], settings: Any) -> tuple[_Graph, set[Node]]:
-        paths = sorted(set(_import_paths(settings)))
+    def _count(
+        self, starts: Iterable[str | Path], paths: Sequence[str]
+    ) -> tuple[_Graph, set[Node]]:
         folders = {find_folder(path.rpartition(".")[0]) for path in paths}
         users = tuple(sorted(folder for folder in folders if folder and not is_installed(folder)))
         graph = self._graphs.setdefault(users, _Graph(self._read, users))

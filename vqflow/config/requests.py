@@ -19,7 +19,7 @@ from vqflow.config.expected import (
 )
 from vqflow.config.setting import FlowSetting, Setting
 
-SHORT_SECONDS = 120.0
+SHORT_SECONDS = 180.0
 """Trials that are expected to take less are trained in one job, one after the other."""
 
 SUBMISSION_SECONDS = 7200.0
@@ -175,7 +175,7 @@ def _trial_seconds(setting: Setting) -> float | None:
     if isinstance(setting, FlowSetting):
         takes.append(atlas_seconds(setting.atlas, size))
     known = [seconds for seconds in takes if seconds is not None]
-    return sum(known) if len(known) == len(takes) and max(known) < SHORT_SECONDS else None
+    return sum(known) if len(known) == len(takes) and sum(known) < SHORT_SECONDS else None
 
 
 def _minutes(seconds: float | None, trials: int) -> float:
