@@ -1,8 +1,9 @@
-"""Shared fixtures: the catalogue, small data sets, and models built from both."""
+"""Shared fixtures: the catalogue, small data sets, models built from both, and a finished run."""
 
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from filelock import FileLock
+from runs import ROOT, TINY, copy_workflow, run
 from torch import Tensor, nn
 
 from vqflow.atlases.base import Atlas
@@ -22,9 +25,28 @@ from vqflow.flows import ConditionalFlow, build_flow
 from vqflow.models.vqflow import VQFlow
 from vqflow.preprocessing import Logit, Preprocessing, Standardise
 
-ROOT = Path(__file__).parents[1]
 CATALOGUE: dict[str, Any] = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 RUNS = sorted(path for path in (ROOT / "config").glob("*.yaml") if path.name != "config.yaml")
+
+LONGEST = (
+    "test_added_parts",
+    "test_workflow",
+    "test_freshness",
+    "test_finished_runs",
+    "test_reproducible",
+    "test_shipped_plans",
+    "test_cli_new",
+    "test_features",
+    "test_training",
+    "test_embeddings",
+)
+"""Started first, so that no worker ends minutes after the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the files that take longest first."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +158,26 @@ BY_CODE = sorted(
 @pytest.fixture(params=BY_CODE)
 def flow_name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the workflow after a tiny run, made by the first of the workers that needs it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if base.name.startswith("popen-") else base
+    folder = shared / "finished"
+    with FileLock(shared / "finished.lock"):
+        if not folder.exists():
+            making = shared / "unfinished"
+            making.mkdir()
+            (copy_workflow(making) / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+            run(making, "--configfile", "tiny.yaml")
+            making.rename(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished run for one file of tests."""
+    folder = tmp_path_factory.mktemp("project")
+    return shutil.copytree(finished, folder, dirs_exist_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 from cli import vqflow
-from conftest import CATALOGUE, ROOT
+from conftest import CATALOGUE
+from runs import ROOT, copy_workflow
 from small import merge
 
 from vqflow.check import check
@@ -75,10 +75,7 @@ def test_what_is_started_runs_together(started: Path, tmp_path: Path) -> None:
             "figures": ["my_figure"],
         }
     }
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(whole))
+    (copy_workflow(tmp_path) / "tiny.yaml").write_text(yaml.safe_dump(whole))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join([str(started), str(ROOT)])
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT
-from test_workflow import TINY, run
+from runs import TINY, copy_workflow, run
 
 CLASS = '''
 """Two moons."""
@@ -87,11 +86,7 @@ def all_of(dataset: str) -> set[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of the project, library included, after a tiny run; changed and restored by tests."""
-    folder = tmp_path_factory.mktemp("fresh")
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs", "vqflow"):
-        source = ROOT / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
+    folder = copy_workflow(tmp_path_factory.mktemp("fresh"), "vqflow")
     (folder / "my_things.py").write_text(CLASS)
     (folder / "helper.py").write_text("SCALE = 2\n")
     (folder / "data").mkdir()

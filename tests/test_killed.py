@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -11,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
-from test_workflow import SNAKEMAKE, TINY, run
+from runs import SNAKEMAKE, TINY, copy_workflow, run
 
 ARGUMENTS = ["--configfile", "tiny.yaml", "--until", "prepare_data"]
 
@@ -22,10 +20,7 @@ def folder(tmp_path: Path) -> Path:
     """Its name has a space and letters that are not ASCII."""
     folder = tmp_path / "path with ünï space"
     folder.mkdir()
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    (copy_workflow(folder) / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     return folder
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from runs import copy_workflow
 
 CONFIG: dict[str, Any] = {
     "run": "twice",
@@ -43,10 +43,7 @@ def reordered(value: Any) -> Any:
 
 
 def clone(folder: Path, config: dict[str, Any]) -> Path:
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-    (folder / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (copy_workflow(folder) / "run.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return folder
 
 

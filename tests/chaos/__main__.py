@@ -22,8 +22,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from runs import ROOT, SNAKEMAKE, copy_workflow
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 RUN = """
 run: tiny
 seeds: [0]
@@ -39,7 +40,7 @@ benchmarks:
     metrics: [log_likelihood, charts]
     figures: []
 """
-COMMAND = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "tiny.yaml"]
+COMMAND = [*SNAKEMAKE, "--configfile", "tiny.yaml"]
 COMPARED = ["tables/metrics.csv", "tables/summary.csv", "tables/summary.md", "claims.csv"]
 PATIENCE = 40
 """Kills of one run after which it is left in peace, to end."""
@@ -48,10 +49,7 @@ PATIENCE = 40
 def project(folder: Path) -> Path:
     """Copies the workflow into a new folder."""
     folder.mkdir(parents=True)
-    for name in ("Snakefile", "workflow", "config", "profiles", "envs"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
-    (folder / "tiny.yaml").write_text(RUN)
+    (copy_workflow(folder) / "tiny.yaml").write_text(RUN)
     return folder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT
+from runs import ROOT, copy_workflow
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 SAME = ("metrics.csv", "summary.csv", "summary.md", "summary.tex")
@@ -128,10 +127,10 @@ def project(tmp_path: Path, partition: str) -> Iterator[Make]:
     def make(name: str, run: dict[str, Any], **limits: Any) -> Project:
         folder = tmp_path / name
         folder.mkdir()
-        for part in ("Snakefile", "workflow", "config", "profiles", "envs"):
-            source = ROOT / part
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
-        made = Project(folder, {partition: {"max_runtime": 1440, "max_mem_mb": 12_000, **limits}})
+        made = Project(
+            copy_workflow(folder),
+            {partition: {"max_runtime": 1440, "max_mem_mb": 12_000, **limits}},
+        )
         made.write(run)
         return made
 
