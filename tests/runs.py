@@ -52,7 +52,7 @@ def run(folder: Path, *arguments: str, fails: bool = False) -> str:
         capture_output=True,
         text=True,
         env=environment,
-        timeout=300,
+        timeout=900,
     )
     output = result.stdout + result.stderr
     assert (result.returncode != 0) == fails, output
