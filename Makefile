@@ -56,7 +56,7 @@ demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 check: $(READY)
-	@$(BIN)/python -m vqflow.check $(CONFIG)
+	@$(BIN)/vqflow check $(CONFIG)
 
 run: check
 	$(BIN)/snakemake --cores $(CORES) --configfile $(CONFIG)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from vqflow.cli.app import app
 
-COMMANDS = ("fit", "sample", "score", "info", "catalogue", "new", "show")
+COMMANDS = ("fit", "sample", "score", "info", "check", "catalogue", "new", "show")
 
 
 def vqflow(*arguments: Any, code: int = 0) -> str:

@@ -21,7 +21,7 @@ from vqflow.figures import (
     toy_gallery,
     training_curves,
 )
-from vqflow.stages.report import RUN_COLUMNS
+from vqflow.stages.tables import RUN_COLUMNS
 from vqflow.tables.rows import METRIC_COLUMNS
 
 VARIANTS = {

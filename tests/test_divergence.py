@@ -18,7 +18,7 @@ from vqflow.library import load
 from vqflow.models.density import Density, Points
 from vqflow.stages.claims import make_claims
 from vqflow.stages.figure import draw_figure
-from vqflow.stages.report import make_tables
+from vqflow.stages.tables import make_tables
 from vqflow.training.outcome import RISE, DivergedError, Outcome
 
 LARGE = {"training": {"learning_rate": 1e30}}

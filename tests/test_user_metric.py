@@ -10,7 +10,7 @@ from printed import classes, entries, lines
 from small import score, train
 
 from vqflow.config.entries import Component
-from vqflow.stages.report import make_tables
+from vqflow.stages.tables import make_tables
 
 VARIANTS = ["realnvp", "kmeans-realnvp"]
 SEEDS = [0, 1]

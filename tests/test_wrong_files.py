@@ -76,7 +76,7 @@ def test_a_mistake_is_one_line_and_waits_for_nothing(tmp_path: Path) -> None:
     """Also of an argument of a class, which Snakemake's dry run does not see."""
     file = tmp_path / "mine.yaml"
     file.write_text((ROOT / "config" / "demo.yaml").read_text() + "flows: {maf: {transforms: 0}}\n")
-    command = [sys.executable, "-m", "vqflow.check", str(file)]
+    command = [sys.executable, "-m", "vqflow", "check", str(file)]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "flows.maf.transforms: is 0; allowed: 1 or more\n"
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "vqflow: flows.maf.transforms: is 0; allowed: 1 or more\n"

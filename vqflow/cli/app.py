@@ -9,6 +9,7 @@ import typer
 
 import vqflow
 from vqflow.cli.catalogue import catalogue
+from vqflow.cli.check import check
 from vqflow.cli.fit import fit
 from vqflow.cli.info import info
 from vqflow.cli.new import new
@@ -23,6 +24,7 @@ _EXAMPLES: dict[Callable[..., None], str] = {
     score: "vqflow score model.pt new.npy --out scores.csv",
     info: "vqflow info results/demo/flows/helix/maf/seed0 --json",
     catalogue: "vqflow catalogue flows --configfile mine.yaml",
+    check: "vqflow check config/demo.yaml",
     new: "vqflow new metric strays",
     show: "vqflow show results/demo",
 }

@@ -102,7 +102,7 @@ class Inputs:
 
     @property
     def runs(self) -> pd.DataFrame:
-        """One row per training: see :func:`vqflow.stages.report.run_table`."""
+        """One row per training: see :func:`vqflow.stages.tables.run_table`."""
         return self._table("runs")
 
     @property

@@ -17,7 +17,7 @@ from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.style import save, theme
 from vqflow.files import load_arrays, open_text
 from vqflow.stages.machine import Machine
-from vqflow.stages.report import run_table
+from vqflow.stages.tables import run_table
 from vqflow.tables.rows import gather
 
 Files = Mapping[str, Sequence[str]]

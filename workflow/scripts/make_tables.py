@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from vqflow.stages.job import read_values, start_job
-from vqflow.stages.report import make_tables
+from vqflow.stages.tables import make_tables
 
 start_job(snakemake.log[0])
 make_tables(
