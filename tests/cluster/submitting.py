@@ -119,22 +119,20 @@ class Project:
 Make = Callable[..., Project]
 
 
+def copy_project(folder: Path, partition: str, run: dict[str, Any], **limits: Any) -> Project:
+    """Makes a project in a new folder, with a partition of some limits."""
+    folder.mkdir()
+    most = {"max_runtime": 1440, "max_mem_mb": 12_000, **limits}
+    made = Project(copy_workflow(folder), {partition: most})
+    made.write(run)
+    return made
+
+
 @pytest.fixture
 def project(tmp_path: Path, partition: str) -> Iterator[Make]:
     """Makes projects; jobs that a test leaves behind are cancelled."""
     before = set(answer("squeue", "--noheader", "--format=%i").split())
-
-    def make(name: str, run: dict[str, Any], **limits: Any) -> Project:
-        folder = tmp_path / name
-        folder.mkdir()
-        made = Project(
-            copy_workflow(folder),
-            {partition: {"max_runtime": 1440, "max_mem_mb": 12_000, **limits}},
-        )
-        made.write(run)
-        return made
-
-    yield make
+    yield lambda name, run, **limits: copy_project(tmp_path / name, partition, run, **limits)
     for job in set(answer("squeue", "--noheader", "--format=%i").split()) - before:
         answer("scancel", job)
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
-from submitting import Make, Project, answer, kill, queued, submitted, wait_for
+from submitting import Make, Project, answer, copy_project, kill, queued, submitted, wait_for
 
 pytest_plugins = ["submitting"]
 pytestmark = pytest.mark.slurm
@@ -44,12 +44,12 @@ def epochs(lines: str) -> list[int]:
     return [int(number) for number in re.findall(r" epoch=(\d+)", lines)]
 
 
-@pytest.fixture
-def local(project: Make) -> Project:
-    """A run of the long training here, for what it must be equal to."""
-    made = project("local", LONG)
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory, partition: str) -> dict[str, bytes]:
+    """The tables of the long training run here, which others must be equal to."""
+    made = copy_project(tmp_path_factory.mktemp("local") / "project", partition, LONG)
     made.run("--cores", "2", profile="default")
-    return made
+    return made.tables("small")
 
 
 def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(project: Make) -> None:
@@ -67,7 +67,7 @@ def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(project: Make) -
     assert time.monotonic() - start - took <= 1.5 * took + 30
 
 
-def test_a_cancelled_training_is_submitted_again(project: Make, local: Project) -> None:
+def test_a_cancelled_training_is_submitted_again(project: Make, local: dict[str, bytes]) -> None:
     made = project("cancelled", LONG)
     started = made.start()
     wait_for(lambda: len(epochs(training(made))) > 200)
@@ -75,10 +75,10 @@ def test_a_cancelled_training_is_submitted_again(project: Make, local: Project) 
     answer("scancel", job)
     output = made.finish(started)
     assert "Trying to restart" in output
-    assert made.tables("small") == local.tables("small")
+    assert made.tables("small") == local
 
 
-def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: Project) -> None:
+def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: dict[str, bytes]) -> None:
     longer = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "runtime": 3}}}
     made = project("limited", longer, max_runtime=3)
     made.settings = {"retries": 0, "default-resources": {"slurm_extra": "'--signal=TERM@30'"}}
@@ -88,7 +88,7 @@ def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: Project)
     assert lines.count("started on") >= 2, lines[:2000]
     assert lines.count("resumed") >= 1
     assert "Trying to restart" not in output
-    assert made.tables("small") == local.tables("small")
+    assert made.tables("small") == local
 
 
 def test_a_job_without_enough_memory_gets_more(project: Make) -> None:
@@ -100,13 +100,13 @@ def test_a_job_without_enough_memory_gets_more(project: Make) -> None:
     assert training(made).count("started on") >= 2
 
 
-def test_an_orphan_and_its_successor_do_not_meet(project: Make, local: Project) -> None:
+def test_an_orphan_and_its_successor_do_not_meet(project: Make, local: dict[str, bytes]) -> None:
     made = project("orphan", LONG)
     started = made.start()
     wait_for(lambda: len(epochs(training(made))) > 200)
     kill(started)
     output = made.run()
-    assert made.tables("small") == local.tables("small")
+    assert made.tables("small") == local
     assert "LockException" not in output
     seen = epochs(training(made))
     assert len(seen) == len(set(seen)), "no epoch was trained twice"
