@@ -11,7 +11,7 @@ from conftest import ROOT
 from rocrate.rocrate import ROCrate
 
 from vqflow.config.components import ConfigError
-from vqflow.files import digest
+from vqflow.files import DamagedError, digest, save_text
 from vqflow.stages.crate import METADATA, write_crate
 
 KEPT = ROOT / "results" / "reference" / "digits-frames"
@@ -52,4 +52,13 @@ def test_describing_it_again_changes_nothing_but_the_date(run: Path) -> None:
 def test_an_unfinished_run_is_refused(run: Path) -> None:
     (run / "provenance.json").unlink()
     with pytest.raises(ConfigError, match="is no finished run: no provenance.json"):
+        write_crate(run)
+
+
+def test_a_table_that_was_changed_is_refused(run: Path) -> None:
+    table = run / "tables" / "metrics.csv"
+    save_text(table, table.read_text())
+    write_crate(run)
+    table.write_text(table.read_text().replace("0", "1", 1))
+    with pytest.raises(DamagedError, match="metrics.csv is damaged"):
         write_crate(run)

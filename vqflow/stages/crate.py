@@ -14,7 +14,7 @@ from typing import Any
 
 from vqflow import __version__
 from vqflow.config.components import ConfigError
-from vqflow.files import digest
+from vqflow.files import DamagedError, checksum_file, digest, load_text
 
 METADATA = "ro-crate-metadata.json"
 _SOURCE = "https://proceedings.mlr.press/v180/sidheekh22a.html"
@@ -44,6 +44,7 @@ def write_crate(run: Path) -> Path:
 
     Raises:
         ConfigError: If the run is not finished: its tables are what makes it one.
+        DamagedError: If a table is not what was written.
     """
     from rocrate.model.contextentity import ContextEntity
     from rocrate.rocrate import ROCrate
@@ -100,6 +101,8 @@ def _belongs(run: Path, path: Path) -> bool:
 
 
 def _add(crate: Any, run: Path, path: Path) -> Any:
+    if checksum_file(path).exists():
+        load_text(path)  # an archive keeps no file whose bytes have changed
     about = {
         "name": path.name,
         "contentSize": str(path.stat().st_size),
@@ -112,5 +115,5 @@ def _add(crate: Any, run: Path, path: Path) -> Any:
 if __name__ == "__main__":
     try:
         print(f"written: {write_crate(Path(sys.argv[1]))}")
-    except ConfigError as error:
+    except (ConfigError, DamagedError) as error:
         sys.exit(f"error: {error}")
