@@ -129,7 +129,7 @@ def copy_project(folder: Path, partition: str, run: dict[str, Any], **limits: An
 
 
 @pytest.fixture
-def project(tmp_path: Path, partition: str) -> Iterator[Make]:
+def make_project(tmp_path: Path, partition: str) -> Iterator[Make]:
     """Makes projects; jobs that a test leaves behind are cancelled."""
     before = set(answer("squeue", "--noheader", "--format=%i").split())
     yield lambda name, run, **limits: copy_project(tmp_path / name, partition, run, **limits)

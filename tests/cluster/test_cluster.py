@@ -52,9 +52,9 @@ def local(tmp_path_factory: pytest.TempPathFactory, partition: str) -> dict[str,
     return made.tables("small")
 
 
-def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(project: Make) -> None:
+def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(make_project: Make) -> None:
     demo = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
-    here, there = project("here", demo), project("there", demo)
+    here, there = make_project("here", demo), make_project("there", demo)
     start = time.monotonic()
     here.run("--cores", "2", profile="default")
     took = time.monotonic() - start
@@ -67,8 +67,10 @@ def test_the_demo_is_a_few_submissions_and_equal_to_a_local_run(project: Make) -
     assert time.monotonic() - start - took <= 1.5 * took + 30
 
 
-def test_a_cancelled_training_is_submitted_again(project: Make, local: dict[str, bytes]) -> None:
-    made = project("cancelled", LONG)
+def test_a_cancelled_training_is_submitted_again(
+    make_project: Make, local: dict[str, bytes]
+) -> None:
+    made = make_project("cancelled", LONG)
     started = made.start()
     wait_for(lambda: len(epochs(training(made))) > 200)
     (job,) = [number for number, state in queued().items() if state == "RUNNING"]
@@ -78,9 +80,11 @@ def test_a_cancelled_training_is_submitted_again(project: Make, local: dict[str,
     assert made.tables("small") == local
 
 
-def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: dict[str, bytes]) -> None:
+def test_a_time_limit_twice_over_costs_no_attempt(
+    make_project: Make, local: dict[str, bytes]
+) -> None:
     longer = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "runtime": 3}}}
-    made = project("limited", longer, max_runtime=3)
+    made = make_project("limited", longer, max_runtime=3)
     made.settings = {"retries": 0, "default-resources": {"slurm_extra": "'--signal=TERM@30'"}}
     made.write(longer)
     output = made.run()
@@ -91,17 +95,19 @@ def test_a_time_limit_twice_over_costs_no_attempt(project: Make, local: dict[str
     assert made.tables("small") == local
 
 
-def test_a_job_without_enough_memory_gets_more(project: Make) -> None:
+def test_a_job_without_enough_memory_gets_more(make_project: Make) -> None:
     starved = {**LONG, "training": {"toy": {"epochs": 1000, "mem_mb": 700}}}
-    made = project("starved", starved)
+    made = make_project("starved", starved)
     output = made.run()
     assert "memory limit" in output, "the scheduler's reason stands in the terminal"
     assert "Trying to restart" in output
     assert training(made).count("started on") >= 2
 
 
-def test_an_orphan_and_its_successor_do_not_meet(project: Make, local: dict[str, bytes]) -> None:
-    made = project("orphan", LONG)
+def test_an_orphan_and_its_successor_do_not_meet(
+    make_project: Make, local: dict[str, bytes]
+) -> None:
+    made = make_project("orphan", LONG)
     started = made.start()
     wait_for(lambda: len(epochs(training(made))) > 200)
     kill(started)
@@ -113,9 +119,9 @@ def test_an_orphan_and_its_successor_do_not_meet(project: Make, local: dict[str,
 
 
 @pytest.mark.usefixtures("operator")
-def test_a_drained_node_is_waited_for(project: Make) -> None:
+def test_a_drained_node_is_waited_for(make_project: Make) -> None:
     (node,) = set(answer("sinfo", "--noheader", "--Node", "--format=%N").split())
-    made = project("drained", SMALL)
+    made = make_project("drained", SMALL)
     answer("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
     try:
         started = made.start()
@@ -127,13 +133,15 @@ def test_a_drained_node_is_waited_for(project: Make) -> None:
 
 
 @pytest.mark.usefixtures("operator")
-def test_jobs_go_to_the_partition_that_has_what_they_ask_for(project: Make, partition: str) -> None:
+def test_jobs_go_to_the_partition_that_has_what_they_ask_for(
+    make_project: Make, partition: str
+) -> None:
     for name in ("cpus", "gpus"):
         answer(
             "scontrol", "create", f"partitionname={name}", "nodes=ALL", "state=up", "maxtime=240"
         )
     run = {**LONG, "training": {"toy": {"epochs": LONG_EPOCHS, "device": "cuda"}}}
-    made = project("routed", run)
+    made = make_project("routed", run)
     made.partitions = {"cpus": {"max_runtime": 240}, "gpus": {"max_runtime": 240, "max_gpu": 1}}
     made.settings = {"retries": 0}
     made.write(run)
@@ -150,10 +158,10 @@ def test_jobs_go_to_the_partition_that_has_what_they_ask_for(project: Make, part
     assert by_rule["make_reference"] == by_rule["train_flow"] == "gpus"
 
 
-def test_a_cluster_without_accounts_is_said_at_the_start(project: Make) -> None:
+def test_a_cluster_without_accounts_is_said_at_the_start(make_project: Make) -> None:
     if "accounting_storage/none" not in answer("scontrol", "show", "config"):
         pytest.skip("this cluster keeps accounts")
-    made = project("accounts", SMALL)
+    made = make_project("accounts", SMALL)
     made.settings = {"slurm-status-command": "sacct"}
     made.write(SMALL)
     output = made.run(fails=True)
@@ -161,8 +169,8 @@ def test_a_cluster_without_accounts_is_said_at_the_start(project: Make) -> None:
     assert not (made.folder / "results").exists()
 
 
-def test_partitions_that_are_not_there_are_said_at_the_start(project: Make) -> None:
-    made = project("absent", SMALL)
+def test_partitions_that_are_not_there_are_said_at_the_start(make_project: Make) -> None:
+    made = make_project("absent", SMALL)
     made.partitions = {"nowhere": {"max_runtime": 60}}
     made.write(SMALL)
     assert "no partition nowhere; the cluster has" in made.run(fails=True)
