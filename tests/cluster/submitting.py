@@ -113,7 +113,7 @@ class Project:
     def log(self, run: str, pattern: str) -> str:
         """What stands in the logs of a run's jobs, those of one kind."""
         files = (self.folder / "results" / run / "logs").glob(pattern)
-        return "".join(file.read_text() for file in files)
+        return "".join(file.read_text() for file in files if not file.name.startswith("."))
 
 
 Make = Callable[..., Project]

@@ -96,7 +96,8 @@ def test_a_time_limit_twice_over_costs_no_attempt(
 
 
 def test_a_job_without_enough_memory_gets_more(make_project: Make) -> None:
-    starved = {**LONG, "training": {"toy": {"epochs": 1000, "mem_mb": 700}}}
+    patient = {"epochs": LONG_EPOCHS, "patience": 200}  # expected to be long, and soon over
+    starved = {**LONG, "training": {"toy": {**patient, "mem_mb": 600}}}
     made = make_project("starved", starved)
     output = made.run()
     assert "memory limit" in output, "the scheduler's reason stands in the terminal"
