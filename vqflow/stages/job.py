@@ -25,16 +25,14 @@ log = logging.getLogger(__name__)
 def start_job(log_path: str) -> None:
     """Sends log messages, warnings and an uncaught error of this process to its log file.
 
-    The lines of earlier attempts come first: Snakemake removes a job's log before each, so that
-    they are kept in a hidden file beside it. The terminal keeps the progress, and of an uncaught
-    error its one line.
+    The lines of earlier attempts come first, and those of one that runs still: Snakemake removes a
+    job's log before each, which therefore is a second name of a hidden file beside it. The
+    terminal keeps the progress, and of an uncaught error its one line.
     """
     log_file = Path(log_path)
     kept = log_file.with_name(f".{log_file.name}")
-    if kept.is_file():
-        shutil.copyfile(kept, log_file)
     logging.basicConfig(
-        handlers=[logging.FileHandler(file, encoding="utf-8") for file in (log_file, kept)],
+        handlers=[logging.FileHandler(file, encoding="utf-8") for file in _named(log_file, kept)],
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
         force=True,
@@ -57,6 +55,18 @@ def start_job(log_path: str) -> None:
         print(f"error: {name}{error} (log: {log_path})", file=sys.stderr)
 
     sys.excepthook = on_error
+
+
+def _named(log_file: Path, kept: Path) -> list[Path]:
+    """Gives a log its second name; returns both to write where the file system has none."""
+    kept.touch()
+    log_file.unlink(missing_ok=True)
+    try:
+        os.link(kept, log_file)
+    except OSError:
+        shutil.copyfile(kept, log_file)
+        return [log_file, kept]
+    return [kept]
 
 
 def read_values(snakemake: Any) -> Any:
