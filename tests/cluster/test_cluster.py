@@ -32,6 +32,8 @@ SMALL: dict[str, Any] = {
     },
 }
 LONG_EPOCHS = 8000
+PATIENT = {"epochs": LONG_EPOCHS, "patience": 200}
+"""Expected to take long, and soon over."""
 LONG = {**SMALL, "seeds": [0], "gather_trials": False, "training": {"toy": {"epochs": LONG_EPOCHS}}}
 
 
@@ -95,9 +97,18 @@ def test_a_time_limit_twice_over_costs_no_attempt(
     assert made.tables("small") == local
 
 
+def test_many_trainings_alike_are_one_array(make_project: Make) -> None:
+    many = {**LONG, "seeds": [0, 1, 2, 3], "training": {"toy": PATIENT}}
+    here, there = make_project("here", many), make_project("there", many)
+    here.run("--cores", "2", profile="default")
+    output = there.run()
+    assert there.tables("small") == here.tables("small")
+    arrays = re.findall(r"SLURM array job \d+", output)
+    assert arrays and len(submitted(output)) <= 5
+
+
 def test_a_job_without_enough_memory_gets_more(make_project: Make) -> None:
-    patient = {"epochs": LONG_EPOCHS, "patience": 200}  # expected to be long, and soon over
-    starved = {**LONG, "training": {"toy": {**patient, "mem_mb": 600}}}
+    starved = {**LONG, "training": {"toy": {**PATIENT, "mem_mb": 600}}}
     made = make_project("starved", starved)
     output = made.run()
     assert "memory limit" in output, "the scheduler's reason stands in the terminal"
