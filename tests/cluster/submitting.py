@@ -139,8 +139,7 @@ def make_project(tmp_path: Path, partition: str) -> Iterator[Make]:
 
 def submitted(output: str) -> list[str]:
     """The numbers of SLURM's jobs in what Snakemake printed; one for all tasks of an array."""
-    numbers = re.findall(r"SLURM jobid (\d+)|SLURM array job (\d+)", output)
-    return sorted({first or second for first, second in numbers})
+    return sorted(set(re.findall(r"SLURM (?:jobid|job ID) (\d+)", output)))
 
 
 def queued() -> dict[str, str]:

@@ -103,8 +103,8 @@ def test_many_trainings_alike_are_one_array(make_project: Make) -> None:
     here.run("--cores", "2", profile="default")
     output = there.run()
     assert there.tables("small") == here.tables("small")
-    arrays = re.findall(r"SLURM array job \d+", output)
-    assert arrays and len(submitted(output)) <= 5
+    assert "Submitted array job" in output
+    assert len(submitted(output)) < 10, "4 atlases, 4 trainings, the reference, and the scores"
 
 
 def test_a_job_without_enough_memory_gets_more(make_project: Make) -> None:
