@@ -65,7 +65,8 @@ class Config(Strict):
         description="All trials of a variant on a data set in one job, one after the other: for "
         "trainings of seconds, where starting a job costs as much. Adding a seed then makes all of "
         "them again; a job that was killed resumes, and does not train again what was trained. "
-        "`auto`: where every training of the run is expected to take less than three minutes.",
+        "`auto`: where every training of the run, with its atlas, is expected to take less than "
+        "three minutes.",
     )
     data_root: str = Field(
         "data",
