@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
@@ -90,6 +89,8 @@ def choose_bandwidth(points: Floats, grid: Floats, folds: int, seed: int) -> flo
     best = int(score(grid).argmax())
     if best in (0, len(grid) - 1):
         return float(grid[best])
+    from scipy.optimize import minimize_scalar  # slow to import
+
     refined = minimize_scalar(
         lambda log_width: -score(np.exp([log_width]))[0],
         bounds=(float(np.log(grid[best - 1])), float(np.log(grid[best + 1]))),

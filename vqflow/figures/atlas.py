@@ -6,13 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
@@ -220,6 +216,10 @@ def _drawable(panel: AtlasPanel) -> tuple[Points, Points, Points]:
     clouds = panel.points, panel.centres, panel.samples
     if panel.points.shape[1] in (2, 3):
         return clouds
+    from sklearn.decomposition import PCA  # slow to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     principal = make_pipeline(
         StandardScaler(), PCA(n_components=2, svd_solver="covariance_eigh")
     ).fit(panel.points)
@@ -239,6 +239,8 @@ def chart_colours(centres: Points) -> NDArray[np.float64]:
         Red, green and blue, (K, 3), each in [0, 1].
     """
     count = len(centres)
+    import seaborn as sns  # slow to import
+
     hues = -(-count // len(_LIGHTNESS)) + _SPARE_HUES
     palette = np.concatenate(
         [

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -17,11 +16,10 @@ from matplotlib.patches import Rectangle
 from vqflow.config.setting import Setting
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import datasets_of, diverged, numbers
-from vqflow.figures.style import GREY, WIDTH, Stroke, label, strokes, theme
+from vqflow.figures.style import GREY, WIDTH, Stroke, label, palette, strokes, theme
 from vqflow.tables.statistics import preferred_split, student_interval
 
 _GAP = "ceiling_gap"
-_COLOURS = ListedColormap(sns.color_palette("Blues", 256)[10:216])
 _BELOW = "#f4d9cf"
 _DARK = 0.72  # shares above have white numbers
 _ENDS = (-0.25, 1.1)  # of the axis of means
@@ -174,6 +172,7 @@ def _draw_table(
     panel: Axes, shares: Shares, variants: list[str], goal: float, bounds: Collection[str]
 ) -> None:
     """Draws the map of numbers, under the row of the reference's gaps."""
+    colours = ListedColormap(palette("Blues", 256)[10:216])
     for column, (dataset, gap) in enumerate(shares.gaps.to_dict().items()):
         text = "–" if np.isnan(gap) else f"{gap:.2f}"
         panel.text(column, -1, text, ha="center", va="center", fontsize=6.5, color=GREY)
@@ -183,7 +182,7 @@ def _draw_table(
             if np.isnan(share):
                 panel.text(column, row, mark or "–", ha="center", va="center", color=GREY)
                 continue
-            colour = _BELOW if round(share, 2) < 0 else _COLOURS(min(share, 1.0))
+            colour = _BELOW if round(share, 2) < 0 else colours(min(share, 1.0))
             box = (column - 0.5, row - 0.5), 1, 1
             panel.add_patch(Rectangle(*box, facecolor=colour, edgecolor="white"))
             panel.text(

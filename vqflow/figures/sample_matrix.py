@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, ListedColormap, Normalize
+from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
 from vqflow.config.limits import Count
@@ -23,10 +22,9 @@ from vqflow.figures.panels import (
     scatter,
     thinned,
 )
-from vqflow.figures.style import GREY, WIDTH, label, theme
+from vqflow.figures.style import GREY, WIDTH, density_colours, label, palette, theme
 
 _QUANTILES = (0.001, 0.95)  # of the data's log-density, where the colours begin and end
-_STRAY = sns.color_palette("colorblind")[3]
 _SIDE = 0.52  # least width of a panel in inches
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.7, 1.15, 0.85, 0.05  # margins in inches
 
@@ -166,8 +164,7 @@ def _draw_row(
 
 def _colours() -> Colormap:
     """The scale: the darkest for rare points of the data, and another hue for what is below."""
-    colours = ListedColormap(sns.color_palette("viridis", 256)[:236])
-    return colours.with_extremes(under=_STRAY)
+    return density_colours().with_extremes(under=palette()[3])
 
 
 def _colour_bar(figure: Figure, place: Any) -> None:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
 import pandas as pd
-import seaborn as sns
-from matplotlib.colors import to_rgb
+from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
 from vqflow.config.setting import NONE
@@ -86,7 +86,6 @@ _NAMES = {
     "vqae": "VQ-AE",
 }
 
-_PALETTE = sns.color_palette("colorblind")
 _FAMILIES = {"realnvp": 0, "maf": 1, "nsf": 2, "cef": 4}
 _OTHERS = (3, 5, 9, 6, 8, 7)
 _LIGHTER = 0.4
@@ -99,6 +98,24 @@ def theme() -> Iterator[None]:
     """Applies the figures' settings; restores the caller's when it ends."""
     with matplotlib.style.context(["default", _SETTINGS]):
         yield
+
+
+@cache
+def palette(name: str = "colorblind", count: int | None = None) -> list[Colour]:
+    """Gives the colours of one of seaborn's palettes.
+
+    Args:
+        name: The palette.
+        count: How many colours; as many as the palette has if ``None``.
+    """
+    import seaborn as sns  # slow to import, and checking a run draws nothing
+
+    return list(sns.color_palette(name, count))
+
+
+def density_colours() -> ListedColormap:
+    """Gives the scale of densities: viridis without the yellow that is lost on white."""
+    return ListedColormap(palette("viridis", 256)[:236])
 
 
 def label(name: str) -> str:
@@ -192,7 +209,7 @@ def _hues(families: set[str]) -> dict[str, Colour]:
     numbers = [_FAMILIES[family] for family in known]
     numbers += [_OTHERS[turn % len(_OTHERS)] for turn in range(len(others))]
     return {
-        family: to_rgb(_PALETTE[number])
+        family: to_rgb(palette()[number])
         for family, number in zip(known + others, numbers, strict=True)
     }
 

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -22,7 +21,7 @@ from vqflow.figures.panels import (
     numbers,
     panel_grid,
 )
-from vqflow.figures.style import GREY
+from vqflow.figures.style import GREY, palette
 from vqflow.figures.swept import Line, check_lines, lines_of, one_of
 from vqflow.tables.statistics import SHOWN_FIRST, preferred_split
 
@@ -129,7 +128,7 @@ def final_rows(metrics: pd.DataFrame, metric: str, split: str | None) -> pd.Data
 
 def colours(lines: Collection[str]) -> dict[str, Any]:
     """Gives each line's colour, by its name."""
-    return dict(zip(lines, sns.color_palette("colorblind", len(lines)), strict=True))
+    return dict(zip(lines, palette(count=len(lines)), strict=True))
 
 
 def dashes(beside: Collection[str]) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from sklearn.neighbors import NearestNeighbors
 
 from vqflow.figures.base import Inputs, RunFigure
 from vqflow.figures.panels import (
@@ -24,10 +22,9 @@ from vqflow.figures.panels import (
     scatter,
     thinned,
 )
-from vqflow.figures.style import WIDTH, label, theme
+from vqflow.figures.style import WIDTH, density_colours, label, theme
 
 _NEIGHBOURS = 12
-_COLOURS = ListedColormap(sns.color_palette("viridis", 256)[:236])
 _ROBUST = (3, 97)
 _LONGEST_LINE = 12
 _LAYOUT = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.02, wspace=0, hspace=0)
@@ -151,7 +148,7 @@ def _draw_column(
             panel,
             within,
             c=density,
-            cmap=_COLOURS,
+            cmap=density_colours(),
             norm=Normalize(low, max(high, low + 1e-9)),
             s=0.55 * size,
         )
@@ -171,6 +168,8 @@ def log_density(points: Points) -> Points:
     if len(points) < 2:
         return np.zeros(len(points))
     neighbours = min(_NEIGHBOURS, len(points) - 1)
+    from sklearn.neighbors import NearestNeighbors  # slow to import
+
     distances, _ = NearestNeighbors(n_neighbors=neighbours).fit(points).kneighbors()
     radius = np.maximum(distances[:, -1], 1e-12)
     result: Points = np.log(neighbours / len(points)) - points.shape[1] * np.log(radius)
@@ -179,7 +178,7 @@ def log_density(points: Points) -> Points:
 
 def _colour_bar(figure: Figure, panels: Any) -> None:
     bar: Any = figure.colorbar(
-        ScalarMappable(Normalize(0, 1), _COLOURS),
+        ScalarMappable(Normalize(0, 1), density_colours()),
         ax=panels,
         shrink=0.5,
         aspect=30,

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist, pdist
 
 from vqflow.config.limits import Count, Seed
@@ -93,6 +92,8 @@ class Wasserstein(TwoSampleMetric):
 
     def distance(self, x: Floats, y: Floats) -> float:
         """Solves the assignment; about n³ at worst, a second or two for n = 2500."""
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         costs = cdist(x, y, "sqeuclidean")
         return float(np.sqrt(costs[linear_sum_assignment(costs)].mean()))
 

@@ -16,6 +16,7 @@ rule fit_atlas:
         f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.tsv"
     group:
         submission("fit")
+    priority: 1  # others wait for it
     conda:
         "../../envs/environment.yaml"
     threads: atlas_threads

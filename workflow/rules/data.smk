@@ -10,6 +10,7 @@ rule prepare_data:
         f"{LOGS}/data/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/data/{{dataset}}.tsv"
+    priority: 1  # others wait for it
     conda:
         "../../envs/environment.yaml"
     resources:

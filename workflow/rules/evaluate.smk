@@ -10,6 +10,7 @@ rule make_reference:
         f"{BENCHMARKS}/references/{{dataset}}.tsv"
     group:
         submission("fit")
+    priority: 1  # others wait for it
     conda:
         "../../envs/environment.yaml"
     threads: reference_threads
