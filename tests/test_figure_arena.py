@@ -16,7 +16,7 @@ from test_figure_plan import plan
 from vqflow.config.components import ConfigError
 from vqflow.figures import RunFigure, sample_matrix, toy_gallery
 from vqflow.figures.gap_closed import GapClosed, shares_of
-from vqflow.figures.style import save
+from vqflow.figures.style import palette, save
 
 
 class Bound:
@@ -144,7 +144,7 @@ def test_samples_have_the_colour_of_their_exact_density() -> None:
         assert drawn.get_clim() == (low, high)
         assert set(np.asarray(drawn.get_array())) <= set(cloud.log_density)
     under = panels[3].collections[0].to_rgba([-99.0])
-    assert (under == np.array([[*sample_matrix._STRAY, 1.0]])).all()
+    assert (under == np.array([[*palette()[3], 1.0]])).all()
     grey = panels[4].collections[0]
     assert grey.get_array() is None
 

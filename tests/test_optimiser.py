@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from conftest import make_model, ring
 from torch import nn
 
 from vqflow.config.entries import Optimisation
+from vqflow.training.adam import Adam
 from vqflow.training.optimiser import Optimiser
 
 
@@ -62,3 +66,39 @@ def test_gradients_that_others_set_to_none_are_found_again() -> None:
     before = module.weight.detach().clone()
     assert optimiser.step(module(torch.ones(1, 2)).sum()) > 0
     assert not torch.equal(module.weight, before)
+
+
+@pytest.mark.parametrize("fused", [True, None])
+def test_adam_is_torch_s_to_the_last_bit(fused: bool | None) -> None:
+    torch.manual_seed(0)
+    ours, theirs = nn.Linear(3, 2), nn.Linear(3, 2)
+    theirs.load_state_dict(ours.state_dict())
+    own = Adam(ours.parameters(), lr=0.1, fused=fused)
+    other = torch.optim.Adam(theirs.parameters(), lr=0.1, fused=fused)
+    for turn in range(6):
+        x = torch.randn(5, 3)
+        for module, adam in ((ours, own), (theirs, other)):
+            adam.zero_grad()
+            module(x).square().sum().backward()
+            adam.step()
+        if turn == 2:  # each goes on with the other's state
+            mine, its = own.state_dict(), other.state_dict()
+            own.load_state_dict(its)
+            other.load_state_dict(mine)
+    for one, another in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(one, another)
+
+
+def test_a_training_imports_no_compiler() -> None:
+    code = (
+        "import sys, torch\n"
+        "from vqflow.config.entries import Optimisation\n"
+        "from vqflow.training import Optimiser\n"
+        "module = torch.nn.Linear(1, 1)\n"
+        "entry = Optimisation(epochs=1, batch_size=1, learning_rate=0.1, schedule='one_cycle')\n"
+        "optimiser = Optimiser(module, entry, 2)\n"
+        "optimiser.step(module(torch.ones(1, 1)).sum())\n"
+        "optimiser.load_state_dict(optimiser.state_dict())\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,6 +15,7 @@ from vqflow.metrics import shipped
 from vqflow.metrics.base import Reference
 from vqflow.metrics.features import Extractor, Features, as_images
 from vqflow.seeding import derive_seed
+from vqflow.training.adam import Adam
 
 _FEATURES = 128
 _WEIGHTS = "weights/"
@@ -171,7 +172,7 @@ class ClassifierFeatures(Features):
             torch.manual_seed(derive_seed(_STREAM, "weights", self.seed))
             network = Classifier(tuple(images.shape[1:]), classes)
         generator = torch.Generator().manual_seed(derive_seed(_STREAM, "batches", self.seed))
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        optimiser = Adam(network.parameters(), lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimiser, max_lr=self.learning_rate, total_steps=self.steps + 1
         )

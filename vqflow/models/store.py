@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,13 @@ def warn_of_other_code(
 def _density_code(code: Sequence[Any], setting: BuiltFrom) -> str:
     """Gives the identity of all code that a density depends on; its data and training are not."""
     starts = [f"{part.__module__}.{part.__qualname__}" for part in code]
-    return Code().identity(starts, density_parts(setting))
+    return _code().identity(starts, density_parts(setting))
+
+
+@cache
+def _code() -> Code:
+    """Gives the code of this process, read once for all models that it loads."""
+    return Code()
 
 
 def density_parts(setting: BuiltFrom) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vqflow.config.entries import Budget
+from vqflow.training.adam import Adam
 
 _SMALL = 2**18
 _CLIP_EPS = 1e-6
@@ -33,7 +34,7 @@ class Optimiser:
         if sum(p.numel() for p in self._parameters) <= _SMALL:
             flat, self._flat_gradient, self._views = _flatten(self._parameters)
             self._parameters = [flat]
-        self._adam = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
+        self._adam = Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._schedule = _schedule(self._adam, settings, steps)
         self._clip_norm = settings.clip_norm
 
@@ -104,11 +105,11 @@ def _flatten(
 
 
 def _schedule(
-    adam: torch.optim.Optimizer, settings: Budget, steps: int
+    optimiser: torch.optim.Optimizer, settings: Budget, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     schedulers = torch.optim.lr_scheduler
     if settings.schedule == "one_cycle":
-        return schedulers.OneCycleLR(adam, settings.learning_rate, total_steps=steps + 1)
+        return schedulers.OneCycleLR(optimiser, settings.learning_rate, total_steps=steps + 1)
     if settings.schedule == "cosine":
-        return schedulers.CosineAnnealingLR(adam, T_max=steps)
-    return schedulers.ConstantLR(adam, factor=1.0, total_iters=0)
+        return schedulers.CosineAnnealingLR(optimiser, T_max=steps)
+    return schedulers.ConstantLR(optimiser, factor=1.0, total_iters=0)
