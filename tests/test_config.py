@@ -77,7 +77,7 @@ def test_substitution_swaps_names_for_base_and_variant_alike() -> None:
     assert settings["digits", "maf"].training.name == "image"
     assert settings["digits", "vq-maf"].training.name == "image"
     assert settings["digits", "vq-maf"].atlas.name == "vq32-image"
-    assert settings["helix", "framed-vq-maf"].atlas.name == "vq32"
+    assert settings["helix", "framed-vq-maf"].atlas.name == "vq64"
 
 
 def test_families_and_baselines() -> None:

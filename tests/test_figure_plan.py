@@ -72,7 +72,7 @@ def test_each_figure_reads_its_own_cells_and_the_first_seed() -> None:
         ],
     }
     atlas = drawings["atlas-framed-vq-maf"].files(PATTERNS)
-    assert atlas["charts"] == ["charts/helix/vq32/0", "charts/knotted/vq32/0"]
+    assert atlas["charts"] == ["charts/helix/vq64/0", "charts/knotted/vq64/0"]
     assert atlas["metrics"] == ["metrics/helix/framed-vq-maf", "metrics/knotted/framed-vq-maf"]
     grid = drawings["sample_grid-digits-realnvp"].files(PATTERNS)
     assert grid["samples"] == ["samples/digits/realnvp/0", "samples/digits/vq-realnvp/0"]
