@@ -36,7 +36,7 @@ LONGEST = (
     "test_reproducible",
     "test_shipped_plans",
     "test_cli_new",
-    "test_features",
+    "test_inception",
     "test_training",
     "test_embeddings",
 )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from pixels import image_data
 
 from benchmarks.classifier import BLUR, MISSING, NOISE, measure
@@ -163,13 +162,10 @@ def test_it_knows_mnist_s_digits(mnist: Data) -> None:
 
 @needs_mnist
 def test_distances_grow_with_noise_blur_and_missing_digits(mnist: Data) -> None:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     few = {split: points[:1500] for split, points in mnist.points.items()}
     labels = {split: classes[:1500] for split, classes in mnist.labels.items()}
     noise = NOISE[1:]  # 700 samples do not tell the least from none
     table = measure(Data(mnist.spec, few, labels), 700, noise)
-    torch.set_num_threads(threads)
     floor = table.iloc[0]
     ends = np.cumsum([2, len(noise), len(BLUR), len(MISSING)])
     for start, end in zip(ends, ends[1:], strict=False):
