@@ -175,7 +175,7 @@ def test_what_is_gathered_does_not_depend_on_earlier_runs_and_can_be_stated() ->
 
 
 def test_many_short_jobs_of_a_data_set_are_submissions_of_their_own() -> None:
-    config = shipped("demo", seeds=list(range(200)))
+    config = shipped("demo", seeds=list(range(400)))
     assert submitted_whole(config) == set()
 
 
