@@ -14,9 +14,9 @@ rule fit_atlas:
         f"{LOGS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.log",
     benchmark:
         f"{BENCHMARKS}/atlases/{{dataset}}/{{atlas}}/{TRIALS}.tsv"
+    priority: 1  # others wait for it
     group:
         submission("fit")
-    priority: 1  # others wait for it
     conda:
         "../../envs/environment.yaml"
     threads: atlas_threads

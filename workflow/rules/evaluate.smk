@@ -8,9 +8,9 @@ rule make_reference:
         f"{LOGS}/references/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/references/{{dataset}}.tsv"
+    priority: 1  # others wait for it
     group:
         submission("fit")
-    priority: 1  # others wait for it
     conda:
         "../../envs/environment.yaml"
     threads: reference_threads
