@@ -66,7 +66,7 @@ def test_tables_and_claims_are_in_it_cell_by_cell(run: Path, shown: Page, file: 
 
 def test_it_says_what_was_run_and_what_made_it(run: Path, shown: Page) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())
-    assert ", ".join(config["variants"]) in shown.text
+    assert ", ".join(config["benchmarks"]["digits"]["variants"]) in shown.text
     assert " ".join((run / "config.yaml").read_text().split()) in shown.text
     for value in re.findall(r'": "?([^",{}\n]+)', (run / "provenance.json").read_text()):
         assert value in shown.text.replace("False", "false")
