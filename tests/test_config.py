@@ -158,4 +158,6 @@ def test_configurations_of_kept_results_are_those_of_the_shipped_runs(path: Path
     kept = parse_config(yaml.safe_load(path.read_text()))
     shipped = ROOT / "config" / f"{kept.run}.yaml"
     run = parse_config(merge(CATALOGUE, yaml.safe_load(shipped.read_text())))
-    assert kept.selection() == run.selection()
+    ours, theirs = kept.selection(), run.selection()
+    assert set(theirs.pop("seeds")) <= set(ours.pop("seeds"))  # kept results may have more
+    assert ours == theirs

@@ -44,7 +44,8 @@ def compare(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     A cell is a metric of a variant on a data set, of one split and epoch (or of the final
     model), over all seeds. It is
 
-    * ``equal`` where both have the same seeds and the same values, to the last digit;
+    * ``equal`` where all seeds of the one are among those of the other, which may have more, and
+      their values are the same, to the last digit;
     * ``close`` where the difference of the two means is within the tolerance: the half width of
       the 99.9 % interval that the spreads over the seeds of both allow it (Welch, Biometrika,
       1947), and at least 1e-6 (of the mean, where that is above 1). Quantities that have no
@@ -163,9 +164,10 @@ def _verdict(ours: Values | None, reference: Values | None) -> dict[str, Any]:
 
 
 def _same(ours: Values, reference: Values) -> bool:
-    return ours.keys() == reference.keys() and all(
-        value == reference[seed] or (math.isnan(value) and math.isnan(reference[seed]))
-        for seed, value in ours.items()
+    fewer, more = sorted((ours, reference), key=len)
+    return fewer.keys() <= more.keys() and all(
+        value == more[seed] or (math.isnan(value) and math.isnan(more[seed]))
+        for seed, value in fewer.items()
     )
 
 
