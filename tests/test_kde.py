@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal, norm
+from scored import SPLITS, gaussian_data, image_data, trained
 from sklearn.neighbors import KernelDensity
-from test_metrics import SPLITS, gaussian_data, image_data, trained
 
 from vqflow.datasets.base import Data, DataSpec
 from vqflow.kernel_density import choose_bandwidth, log_density, mean_log_densities

@@ -1,157 +1,29 @@
-"""What metrics state; likelihood, ceiling and charts on fakes whose answers are known."""
+"""Likelihood, ceiling and charts on fakes whose answers are known."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scored import (
+    SPLITS,
+    FakeModel,
+    by_name,
+    gaussian_data,
+    image_data,
+    standard_normal,
+    trained,
+    units,
+)
 
-from vqflow.datasets.base import Array, Data, DataSpec
-from vqflow.metrics.base import Metric, Quantity, Score, by_sampler
+from vqflow.datasets.base import Data, DataSpec
 from vqflow.metrics.charts import Charts, perplexity
 from vqflow.metrics.likelihood import Ceiling, LogLikelihood, bits_per_dim
 from vqflow.tables.statistics import spread_over_points
-
-SPLITS = ("train", "validation", "test")
-Density = Callable[[torch.Tensor], torch.Tensor]
-
-
-class FakePreprocessing:
-    """Dequantises as the real one: (pixel + noise) / levels, vectors cast only."""
-
-    def __init__(self, spec: DataSpec) -> None:
-        self.levels = spec.levels
-
-    def dequantise(
-        self, points: torch.Tensor, generator: torch.Generator | None = None
-    ) -> torch.Tensor:
-        if self.levels is None:
-            return points.to(torch.float64)
-        noise = torch.rand(points.shape, generator=generator, dtype=torch.float64)
-        return (points + noise) / self.levels
-
-
-def standard_normal(x: torch.Tensor) -> torch.Tensor:
-    return -0.5 * x.square().sum(1) - 0.5 * x.shape[1] * math.log(2 * math.pi)
-
-
-class FakeModel:
-    """A given density, less 1 nat for ``covering`` and plus 0.5 for ``confined``."""
-
-    offsets = {"all": 0.0, "covering": -1.0, "confined": 0.5}
-
-    def __init__(
-        self, data: Data, density: Density = standard_normal, atlas: HalfPlanes | None = None
-    ) -> None:
-        self.preprocessing = FakePreprocessing(data.spec)
-        self.density = density
-        self.atlas = atlas
-        self.seen: list[torch.Tensor] = []
-
-    def log_prob(self, x: torch.Tensor, support: str = "all") -> torch.Tensor:
-        self.seen.append(x)
-        return self.density(x) + self.offsets[support]
-
-    log_confinement = torch.tensor([0.5, 0.25]).log()
-    confinement_error = torch.tensor([0.05, 0.05])
-
-    def check_confinement(self) -> None:
-        pass
-
-
-def gaussian_data(n: int = 400, features: int = 3, exact: bool = True) -> Data:
-    rng = np.random.default_rng(0)
-    points: dict[str, Array] = {name: rng.normal(size=(n, features)) for name in SPLITS}
-    density = {name: norm.logpdf(x).sum(1) for name, x in points.items()} if exact else {}
-    return Data(DataSpec("blob", "vector", (features,)), points, log_density=density)
-
-
-def image_data() -> Data:
-    rng = np.random.default_rng(0)
-    points: dict[str, Array] = {
-        name: rng.integers(0, 17, (50, 4), dtype=np.uint8) for name in SPLITS
-    }
-    return Data(DataSpec("tiles", "image", (1, 2, 2), 17), points)
-
-
-def trained(data: Data, model: Any = None, **samples: np.ndarray) -> Any:
-    one = model or FakeModel(data)
-    return SimpleNamespace(data=data, model=one, flow=one, samples=samples, densities={})
-
-
-def by_name(scores: Any) -> dict[tuple[str, str], Any]:
-    return {(score.quantity, score.split): score for score in scores}
-
-
-def units(metric: Metric) -> dict[str, str]:
-    return {quantity.name: quantity.unit for quantity in metric.quantities}
-
-
-# What a metric states
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"name": "a b"}, "got the name 'a b'"),
-        ({"name": "a", "better": "less"}, "'a': better is 'less', allowed: 'higher', 'lower'"),
-        ({"name": "a", "decimals": -1}, "'a': decimals is -1"),
-    ],
-)
-def test_wrong_quantities_are_refused(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Quantity(**arguments)
-
-
-def test_a_quantity_of_samples_is_one_of_each_sampler() -> None:
-    plain, confined, mean = by_sampler(Quantity("fid", "Fréchet distance", better="lower"))
-    assert (plain.name, confined.name, mean.name) == ("fid", "fid_confined", "fid_mean")
-    assert plain.headline is not None and confined.headline is mean.headline is None
-    assert {plain.better, confined.better, mean.better} == {"lower"}
-    assert confined.label == "Fréchet distance, confined"
-
-
-class Fake(Metric):
-    def __init__(self, *names: str) -> None:
-        self.quantities = [Quantity(name) for name in names]
-
-    def scores(self, run: Any, reference: Any) -> list[Score]:
-        return []
-
-
-class Named(Fake):
-    name = "kde"
-
-
-@pytest.mark.parametrize(
-    ("metric", "entry", "rows"),
-    [
-        (Fake("missed"), "missed", ["missed"]),
-        (Fake("missed"), "missed_wide", ["missed_wide"]),
-        (Fake("a", "b"), "mine", ["mine_a", "mine_b"]),
-        (Named("kde", "kde_confined", "width"), "kde", ["kde", "kde_confined", "width"]),
-        (Named("kde", "kde_confined", "width"), "fine", ["fine", "fine_confined", "fine_width"]),
-        (Named("kde_all"), "fine", ["fine_all"]),
-        (Named("kdecay"), "fine", ["fine_kdecay"]),
-        (LogLikelihood(supports=["covering"]), "log_likelihood", ["log_likelihood_covering"]),
-        (LogLikelihood(supports=["covering"]), "valid", ["valid_covering"]),
-    ],
-)
-def test_rows_take_the_entry_s_name(metric: Metric, entry: str, rows: list[str]) -> None:
-    metric.name = entry
-    assert [quantity.name for quantity in metric.rows().values()] == rows
-
-
-def test_without_an_entry_rows_are_named_by_the_class() -> None:
-    assert list(Charts().rows()) == [quantity.name for quantity in Charts().rows().values()]
-
 
 # Likelihood
 

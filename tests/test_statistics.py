@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_tables import BASELINES, LEAK, LIKELIHOOD, Values, identity, line, run_table
+from summaries import BASELINES, LEAK, LIKELIHOOD, Values, identity, line, run_table
 
 from vqflow.metrics.base import Quantity, Score
 from vqflow.tables.layout import headline_tables
