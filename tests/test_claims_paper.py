@@ -40,6 +40,27 @@ def test_one_epoch_decides_about_all() -> None:
     assert only(found["paper-3"], variant="vq-realnvp").verdict == "does not hold"
 
 
+@pytest.mark.parametrize("lost", [[80.0, 81.0, float("nan")], []])
+def test_an_epoch_that_lacks_a_seed_decides_that_nothing_is(lost: list[float]) -> None:
+    config = selected(["mnist"], ["realnvp", "vq-realnvp"])
+    tables = [
+        rows("mnist", "fid_classifier", {"realnvp": 100.0, "vq-realnvp": values}, epoch)
+        for epoch, values in {5: lost, 10: [60.0, 61.0, 62.0]}.items()
+    ]
+    statement = only(claims(config, *tables)["paper-3"], variant="vq-realnvp")
+    assert (statement.verdict, statement.epoch) == ("not decided", 5)
+
+
+def test_an_epoch_that_fails_decides_whatever_another_leaves_open() -> None:
+    config = selected(["mnist"], ["realnvp", "vq-realnvp"])
+    tables = [
+        rows("mnist", "fid_classifier", {"realnvp": 100.0, "vq-realnvp": values}, epoch)
+        for epoch, values in {5: [60.0, 100.0, 140.0], 10: [105.0, 106.0, 105.5]}.items()
+    ]
+    statement = only(claims(config, *tables)["paper-3"], variant="vq-realnvp")
+    assert (statement.verdict, statement.epoch) == ("does not hold", 10)
+
+
 @pytest.mark.parametrize(
     ("end", "verdict"), [(61.0, "holds"), (50.0, "does not hold"), (70.0, "does not hold")]
 )
@@ -104,6 +125,19 @@ def test_charts_are_compared_at_equal_k_on_the_validation_split() -> None:
     assert [cell.variant for cell in saturation.rests_on] == ["vq-k48", "vq-k16", "vq-k2"]
 
 
+def test_charts_that_gain_nothing_at_16_saturate_nothing() -> None:
+    claim = ablation({2: 1.5, 16: 1.0, 32: 3.0})
+    statement = only(claim, variant="vq-k32", against="vq-k16", metric="log_likelihood_all")
+    assert statement.verdict == "not decided"
+    assert statement.note == "16 charts gain nothing over the fewest"
+
+
+def test_the_kept_ablation_has_the_sweep_over_k() -> None:
+    claim = reference_claims("ablation")[0]["paper-5"]
+    swept = {(s.variant, s.against) for s in claim.statements if s.unit == "share"}
+    assert swept == {("vq-k32", "vq-k16"), ("vq-k48", "vq-k16")}
+
+
 def test_more_charts_that_gain_more_do_not_saturate() -> None:
     claim = ablation({2: 1.5, 16: 3.0, 32: 3.5}, kmeans=3.2)
     assert (
@@ -162,7 +196,7 @@ def test_the_page_shows_every_verdict_of_the_table(made: tuple[pd.DataFrame, str
     table, page = made
     sections = page.partition("\n## ")[2]
     counts = table["verdict"].value_counts()
-    assert sections.count("✓ |") == counts["holds"] + counts["better"]
+    assert sections.count("✓ |") == counts["holds"] + counts.get("better", 0)
     assert sections.count("✗ |") == counts["does not hold"]
     assert sections.count("? |") == counts["not decided"]
 

@@ -41,10 +41,10 @@ def test_it_fits_80_columns_and_marks_what_the_tables_mark(run: Path) -> None:
         assert f"{row['gain_mean']:+.2f}".replace("-", "−") in line
     if (run / "claims.csv").exists():
         claims = pd.read_csv(run / "claims.csv")
-        tested = claims[claims["verdict"] != "not tested here"]
+        tested = claims[~claims["verdict"].isin(["not tested here", "by construction"])]
         for name, part in tested.groupby("claim"):
             held = part["verdict"].isin(["holds", "better"]).sum()
-            (line,) = [each for each in lines if each[2:].startswith(f"{name} ")]
+            (line,) = [each for each in lines if each[4:].startswith(f"{name} ")]
             assert f" {held} of {len(part)} " in line
 
 

@@ -218,7 +218,7 @@ def test_a_model_of_the_users_is_one_class_and_one_entry(tmp_path: Path) -> None
     names = ["log_likelihood", "charts", "kde_log_likelihood"]
     metrics = [metric(name, **({"samples": 60} if "kde" in name else {})) for name in names]
     rows = pd.read_csv(score(tmp_path, "kernels", {0: paths}, *metrics, **changes))
-    kde = {"kde_log_likelihood", "kde_log_likelihood_bandwidth"}
+    kde = {f"kde_log_likelihood{end}" for end in ("", "_floor", "_bandwidth")}
     likelihoods = {"log_likelihood_all", "log_likelihood_all_median"}
     assert set(rows["metric"]) == likelihoods | kde
     assert set(rows["atlas"]) == {"none"} and set(rows["flow"]) == {"kernels"}

@@ -81,7 +81,8 @@ def test_kde_scores_both_samplers_on_the_asked_number() -> None:
     reference = metric.reference(data)
     rng = np.random.default_rng(4)
     near, far = (rng.normal(0, scale, (150, 3)).astype(np.float32) for scale in (1, 30))
-    plain, confined, width = metric.scores(trained(data, final=far, final_confined=near), reference)
+    found = metric.scores(trained(data, final=far, final_confined=near), reference)
+    plain, confined, floor, width = found
     assert (plain.quantity, plain.n, plain.split) == ("kde_log_likelihood", 100, "train")
     assert confined.quantity == "kde_log_likelihood_confined"
     assert (width.quantity, width.n) == ("kde_log_likelihood_bandwidth", 400)
@@ -90,6 +91,9 @@ def test_kde_scores_both_samplers_on_the_asked_number() -> None:
         near[:100].astype(float), data.points["train"].astype(float), width.value
     ).mean()
     assert confined.value == pytest.approx(expected, rel=1e-12)
+    true = trained(data, final=data.points["test"])
+    assert floor.value == next(iter(metric.scores(true, reference))).value
+    assert (floor.quantity, floor.n) == ("kde_log_likelihood_floor", 100)
     assert -math.inf < plain.value < -100 < confined.value
 
 
@@ -119,13 +123,13 @@ def test_a_bandwidth_at_the_grid_s_end_is_a_warning(caplog: pytest.LogCaptureFix
 def test_kde_refuses_what_it_cannot_score() -> None:
     data = gaussian_data()
     metric = KDELogLikelihood(samples=100)
-    reference = {"bandwidth": np.array(0.1), "points": data.points["train"]}
+    reference = {"bandwidth": np.array(0.1), "points": data.points["train"], "floor": np.zeros(1)}
     few = np.zeros((99, 3), dtype=np.float32)
     with pytest.raises(RuntimeError, match="99 samples in 'final', 100 are needed"):
         list(metric.scores(trained(data, final=few, final_confined=few), reference))
     bad = np.zeros((100, 3), dtype=np.float32)
     bad[:2, 0] = np.inf
-    score, _ = metric.scores(trained(data, final=bad), reference)
+    score, _, _ = metric.scores(trained(data, final=bad), reference)
     assert math.isnan(score.value)
     with pytest.raises(ValueError, match="'tiles'.*got images, allowed: vectors"):
         metric.reference(image_data())

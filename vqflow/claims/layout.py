@@ -12,8 +12,10 @@ from vqflow.claims.scores import Estimate
 from vqflow.claims.statement import (
     BETTER,
     FAILS,
+    GIVEN,
     HOLDS,
     OPEN,
+    PARTLY,
     UNTESTED,
     WORSE,
     Claim,
@@ -21,8 +23,19 @@ from vqflow.claims.statement import (
 )
 from vqflow.published import Published
 
-MARKS = {HOLDS: "✓", BETTER: "✓", FAILS: "✗", WORSE: "✗", OPEN: "?", UNTESTED: "–"}
+MARKS = {
+    HOLDS: "✓",
+    PARTLY: "(✓)",
+    BETTER: "✓",
+    FAILS: "✗",
+    WORSE: "✗",
+    OPEN: "?",
+    UNTESTED: "–",
+    GIVEN: "",
+}
 _NONE = "–"
+_BY_CHANCE = 0.025
+"""The share of statements, neither right nor wrong, whose interval lies on the wrong side."""
 
 _INTRODUCTION = """\
 # Claims, run {run}
@@ -30,9 +43,13 @@ _INTRODUCTION = """\
 Decided from `tables/metrics.csv`, over {seeds}. A number is the mean over the seeds of the
 difference that a statement is about, paired by seed and turned so that positive speaks for it, with
 its 95 % Student t interval (a share: with Fieller's). ✓: the whole interval lies where the claim
-says; ✗: none of it does; ?: not decided, part of it does, or there is none; –: not tested here.
-Each verdict stands for itself: of many, some are right or wrong by chance. What the numbers rest
-on, row by row, and all digits: `claims.csv`.
+says; ✗: none of it does; ?: not decided: part of it does, or there is none, or seeds are missing,
+or what one side has is a bound; –: not tested here. Each of these verdicts stands for itself: of
+many, some are right or wrong by chance. A claim as a whole holds where all of its statements do,
+(✓) where some are not tested here, and does not hold where one fails after Holm's correction for
+all of them, which few seeds seldom decide: read the counts too. Intervals hold the scatter of the
+seeds, not that of the test points. What the numbers rest on, row by row, and all digits:
+`claims.csv`.
 """
 
 
@@ -68,6 +85,7 @@ def _row(claim: Claim, statement: Statement) -> dict[str, Any]:
         "published_reading_error": None if paper is None else paper.reading_error,
         "source": claim.source if paper is None else paper.source,
         "verdict": statement.verdict,
+        "p_value": statement.p_value,
         "note": statement.note,
         "rests_on": "; ".join(map(str, statement.rests_on)),
     }
@@ -110,7 +128,10 @@ def _counts(claim: Claim) -> str:
     total = sum(counts.values())
     texts = [f"{verdict} in {count}" for verdict, count in counts.items()]
     text = ", ".join(texts) + f" of {total}" if total else ""
-    return "; ".join(filter(None, (text, f"{untested} not tested here" if untested else "")))
+    wrong = sum(counts.get(verdict, 0) for verdict in (FAILS, WORSE))
+    chance = f"about {_BY_CHANCE * total:.2g} would be wrong by chance alone" if wrong > 1 else ""
+    left = f"{untested} not tested here" if untested else ""
+    return "; ".join(filter(None, (text, chance, left)))
 
 
 def _section(claim: Claim) -> str:
@@ -164,7 +185,7 @@ def _pair(statement: Statement) -> str:
 def _cell(statement: Statement | None) -> str:
     if statement is None:
         return _NONE
-    return f"{_estimate(statement.estimate)} {MARKS[statement.verdict]}"
+    return f"{_estimate(statement.estimate)} {MARKS[statement.verdict]}".rstrip()
 
 
 def _estimate(estimate: Estimate) -> str:
@@ -186,10 +207,11 @@ def _published(paper: Published | None) -> str:
 
 
 def _number(value: float, sign: str = "") -> str:
-    """Gives three digits at least, and no more decimals than 3."""
+    """Gives three digits, and no more decimals than 3 unless they are all 0."""
     size = abs(value)
     decimals = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 0.1 else 3
-    return f"{value:{sign}.{decimals}f}".replace("-", "−")
+    form = ".0e" if 0 < size < 0.0005 else f".{decimals}f"
+    return f"{value:{sign}{form}}".replace("-", "−")
 
 
 def _grid(lines: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ from itertools import product
 
 from vqflow.claims.roles import Roles
 from vqflow.claims.scores import Cell, Scores, share
-from vqflow.claims.statement import Claim, Statement, gain, judged
+from vqflow.claims.statement import HOLDS, OPEN, Claim, Statement, failing, gain, judged
 from vqflow.published import Published, at_last_epoch, difference, find
 
 _DATASET = "mnist"
@@ -31,28 +31,34 @@ def course(scores: Scores, roles: Roles) -> Claim:
         "On MNIST the Fréchet distance of VQ flows is lower at every evaluated epoch, for RealNVP "
         "and MAF",
         "figure 5",
-        "Fall of the distance at the epoch that speaks least for the claim: the one whose interval "
-        "reaches lowest. The paper's extractor and number of samples are not stated: compare the "
-        "course, not the height.",
+        "Fall of the distance at the epoch that speaks least for the claim: of those of the worst "
+        "verdict, after Holm's correction for all epochs, the one whose interval reaches lowest. "
+        "The paper's extractor and number of samples are not stated: compare the course, not the "
+        "height.",
         found,
     )
 
 
 def _course(scores: Scores, family: str, vq: str, base: str, metric: str) -> Statement | None:
-    """Decides over all epochs that both have; ``None`` where there are none."""
-    epochs = sorted(
-        set(scores.epochs(_DATASET, vq, metric)) & set(scores.epochs(_DATASET, base, metric))
-    )
-    if not epochs:
+    """Decides over all epochs that one of both has; ``None`` where there are none."""
+    of_both = [set(scores.epochs(_DATASET, name, metric)) for name in (vq, base)]
+    epochs = sorted(of_both[0] | of_both[1])
+    if not all(of_both):
         return None
     steps = []
     for epoch in epochs:
         ours, theirs = (scores.cell(_DATASET, n, metric, epoch=epoch) for n in (vq, base))
         known = [find(_QUANTITY, _DATASET, name, epoch) for name in (family, f"vq-{family}")]
         steps.append(gain(scores, "lower", ours, theirs, published=difference(*known)))
-    least = min(steps, key=lambda step: _least(step.estimate.low, step.estimate.value))
+    wrong = failing(steps)
+    unsure = [step for step in steps if step.verdict != HOLDS]
+    if not wrong:
+        unsure = [replace(step, verdict=OPEN) for step in unsure]
+    least = min(
+        wrong or unsure or steps, key=lambda step: _least(step.estimate.low, step.estimate.value)
+    )
     lower = sum(step.estimate.value > 0 for step in steps)
-    ends = [scores.values(cell).mean() for cell in steps[-1].rests_on]
+    ends = [float(scores.values(cell).mean()) for cell in steps[-1].rests_on]
     note = (
         f"lower at {lower} of {len(epochs)} epochs; at the last, {epochs[-1]}, "
         f"{ends[0]:.1f} against {ends[1]:.1f}, {ends[0] / ends[1]:.2f} of it"

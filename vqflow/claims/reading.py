@@ -25,6 +25,7 @@ def read_claims(path: str | Path) -> list[Claim]:
                     against=row["against"],
                     metric=row["metric"],
                     verdict=row["verdict"],
+                    p_value=float(row["p_value"] or "nan"),
                 )
                 for row in rows.to_dict("records")
             ],

@@ -119,21 +119,23 @@ class Roles:
                     yield vq, other
 
     def sweep(self, dataset: str, variant: str) -> dict[int, str]:
-        """Gives K -> variant for those that are as this one but for the number of charts.
+        """Gives K -> variant for those that are as this one but for K and m.
 
-        Where few charts allow no more, ``min_charts`` is less too.
+        Of several with equal K it is the one whose m is nearest to the same share of K.
         """
         own = self._arguments(dataset, variant)
-        found: dict[int, str] = {}
+        found: dict[int, list[tuple[float, str]]] = {}
         for name in self.variants(dataset):
             other = self._arguments(dataset, name)
             charts = self.charts(dataset, name)
             if charts is None or not self._share_flow(dataset, variant, name):
                 continue
-            least = min(own.get("min_charts", 1), charts)
-            if {**own, "charts": charts, "min_charts": least} == {"min_charts": 1, **other}:
-                found.setdefault(charts, name)
-        return dict(sorted(found.items()))
+            free = {key: other.get(key) for key in ("charts", "min_charts")}
+            if {**own, **free} == {"min_charts": None, **other}:
+                wanted = own.get("min_charts", 1) * charts / own["charts"]
+                off = abs(other.get("min_charts", 1) - wanted)
+                found.setdefault(charts, []).append((off, name))
+        return {charts: min(found[charts], key=lambda pair: pair[0])[1] for charts in sorted(found)}
 
     def _share_flow(self, dataset: str, first: str, second: str) -> bool:
         parts = []

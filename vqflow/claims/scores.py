@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from vqflow.tables.statistics import SHOWN_FIRST, student_interval
+from vqflow.tables.statistics import SHOWN_FIRST, paired_p_value, student_interval
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,26 @@ class Estimate:
         low: Lower end; NaN where there is no interval, as of one seed.
         high: Upper end.
         seeds: How many seeds it rests on.
+        part: By seed, what it is the mean of, or the mean over that of ``whole``.
+        whole: By seed; 1 where it is no share.
     """
 
-    value: float
-    low: float
-    high: float
-    seeds: int
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    seeds: int = 0
+    part: pd.Series[float] | None = field(default=None, repr=False, compare=False)
+    whole: pd.Series[float] | float = field(default=1.0, repr=False, compare=False)
+
+    def p_value(self, edge: float) -> float:
+        """Gives the two-sided p-value of the test that it is ``edge``; NaN without an interval.
+
+        Args:
+            edge: A number.
+        """
+        if self.part is None or math.isnan(self.low):
+            return math.nan
+        return paired_p_value(self.part - edge * self.whole)
 
 
 class Scores:
@@ -59,6 +73,7 @@ class Scores:
         self._none = table.iloc[:0]
         self._parts = dict(iter(table.groupby(["dataset", "variant", "metric"])))
         self._present = set(zip(table["dataset"], table["metric"], strict=True))
+        self._scored = set(zip(table["dataset"], table["variant"], strict=True))
         self._units = dict(zip(table["metric"], table["unit"], strict=True))
 
     def has(self, dataset: str, metric: str) -> bool:
@@ -93,6 +108,12 @@ class Scores:
         values = rows.set_index("seed")["value"].astype("float64").sort_index()
         return values[values.map(math.isfinite)]
 
+    def asked(self, cell: Cell) -> bool:
+        """Says whether a metric was asked of a variant: it has rows of it, or of nothing."""
+        if len(self._part(cell.dataset, cell.variant, cell.metric)):
+            return True
+        return (cell.dataset, cell.variant) not in self._scored
+
     def bounded(self, cell: Cell) -> bool:
         """Says whether a cell's values are bounds of what is meant."""
         return bool((self._part(cell.dataset, cell.variant, cell.metric)["bound"] != "").any())
@@ -113,13 +134,26 @@ def mean(values: pd.Series[float]) -> Estimate:
         values: One value per seed.
     """
     value, half = student_interval(values)
-    return Estimate(value, value - half, value + half, len(values))
+    return Estimate(value, value - half, value + half, len(values), values)
 
 
 def paired(first: pd.Series[float], second: pd.Series[float]) -> Estimate:
     """Gives the mean of first - second over the seeds that both have, with its interval."""
     seeds = first.index.intersection(second.index)
     return mean(first.loc[seeds] - second.loc[seeds])
+
+
+def capped(values: pd.Series[float], floor: pd.Series[float], better: str) -> pd.Series[float]:
+    """Gives values that are no better than a floor, where that is known.
+
+    Args:
+        values: One value per seed.
+        floor: One value per seed, as far as known.
+        better: ``"higher"`` or ``"lower"``.
+    """
+    floor = floor.reindex(values.index)
+    beyond = values > floor if better == "higher" else values < floor
+    return values.where(~beyond, floor)
 
 
 def share(part: pd.Series[float], whole: pd.Series[float]) -> Estimate:
@@ -132,7 +166,7 @@ def share(part: pd.Series[float], whole: pd.Series[float]) -> Estimate:
     seeds = part.index.intersection(whole.index)
     x, y, n = part.loc[seeds], whole.loc[seeds], len(seeds)
     if not n or not y.mean():
-        return Estimate(math.nan, math.nan, math.nan, n)
+        return Estimate(seeds=n)
     value = float(x.mean() / y.mean())
     if n < 2:
         return Estimate(value, math.nan, math.nan, n)
@@ -145,4 +179,4 @@ def share(part: pd.Series[float], whole: pd.Series[float]) -> Estimate:
     if a <= 0:
         return Estimate(value, math.nan, math.nan, n)
     root = math.sqrt(max(b**2 - a * c, 0.0))
-    return Estimate(value, (b - root) / a, (b + root) / a, n)
+    return Estimate(value, (b - root) / a, (b + root) / a, n, x, y)

@@ -8,7 +8,7 @@ from itertools import product
 
 from vqflow.claims.roles import FAMILIES, KMEANS, VQ, Roles
 from vqflow.claims.scores import Cell, Scores, share
-from vqflow.claims.statement import Claim, Statement, gain, judged
+from vqflow.claims.statement import Claim, Statement, gain, judged, undecided
 from vqflow.published import datasets, difference, find
 
 _LIKELIHOOD = "log_likelihood_all"
@@ -62,21 +62,25 @@ def _gains(scores: Scores, roles: Roles, quantity: str, metric: str) -> Iterator
 
 def ablation(scores: Scores, roles: Roles) -> Claim:
     """Gives the claim of figure 6: of each pair of atlases, and of each sweep over K."""
-    found: list[Statement] = []
+    atlases: list[Statement] = []
+    plain: list[Statement] = []
+    saturation: list[Statement] = []
     for dataset, metric in product(roles.datasets, (_LIKELIHOOD, _KDE)):
-        compared = [
-            pair for pair in roles.twins(dataset) if roles.family(dataset, pair[0]) is not None
-        ]
-        for family in FAMILIES:
-            compared += roles.paper_pairs(dataset, family, KMEANS)
-        for pair in compared:
-            ours, theirs = (_cell(scores, dataset, name, metric) for name in pair)
-            found.append(gain(scores, "higher", ours, theirs))
-        found += _saturation(scores, roles, dataset, metric)
+        twins = [pair for pair in roles.twins(dataset) if roles.family(dataset, pair[0])]
+        of_kmeans = [pair for name in FAMILIES for pair in roles.paper_pairs(dataset, name, KMEANS)]
+        for found, pairs in ((atlases, twins), (plain, of_kmeans)):
+            for pair in pairs:
+                ours, theirs = (_cell(scores, dataset, name, metric) for name in pair)
+                found.append(gain(scores, "higher", ours, theirs))
+        saturation += _saturation(scores, roles, dataset, metric)
     untested = [
-        Statement(_ABLATED, "vq-realnvp", "kmeans-realnvp", _LIKELIHOOD),
-        Statement(_ABLATED, "kmeans-realnvp", "realnvp", _LIKELIHOOD),
-        Statement(_ABLATED, f"K over {_ENOUGH_CHARTS}", f"K = {_ENOUGH_CHARTS}", _LIKELIHOOD),
+        ("vq-realnvp", "kmeans-realnvp"),
+        ("kmeans-realnvp", "realnvp"),
+        (f"K over {_ENOUGH_CHARTS}", f"K = {_ENOUGH_CHARTS}"),
+    ]
+    statements = [
+        found or [Statement(_ABLATED, *pair, _LIKELIHOOD)]
+        for found, pair in zip((atlases, plain, saturation), untested, strict=True)
     ]
     return Claim(
         "paper-5",
@@ -87,7 +91,7 @@ def ablation(scores: Scores, roles: Roles) -> Claim:
         "as in the paper, and of samples under the kernel density. Saturation, as a share: what "
         f"more charts than {_ENOUGH_CHARTS} gain, of what {_ENOUGH_CHARTS} gain over the fewest; "
         f"it holds below {_SATURATED:g}.",
-        found or untested,
+        [statement for part in statements for statement in part],
     )
 
 
@@ -100,20 +104,22 @@ def _saturation(scores: Scores, roles: Roles, dataset: str, metric: str) -> Iter
         for charts in (charts for charts in sweep if charts > _ENOUGH_CHARTS > min(sweep)):
             names = (sweep[charts], name, fewest)
             more, middle, least = (_cell(scores, dataset, n, metric) for n in names)
+            gained = (scores.values(middle) - scores.values(least)).dropna()
             statement = Statement(
                 dataset,
                 more.variant,
                 middle.variant,
                 metric,
                 "share",
-                share(
-                    (scores.values(more) - scores.values(middle)).dropna(),
-                    (scores.values(middle) - scores.values(least)).dropna(),
-                ),
+                share((scores.values(more) - scores.values(middle)).dropna(), gained),
                 split=more.split,
                 rests_on=(more, middle, least),
             )
-            yield judged(statement, scores, inside=(-math.inf, _SATURATED))
+            decided = judged(statement, scores, inside=(-math.inf, _SATURATED))
+            if gained.mean() <= 0:
+                note = f"{_ENOUGH_CHARTS} charts gain nothing over the fewest"
+                decided = undecided(decided, note)
+            yield decided
 
 
 def _cell(scores: Scores, dataset: str, variant: str, metric: str) -> Cell:

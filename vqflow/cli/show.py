@@ -96,7 +96,7 @@ def _claims(path: Path) -> Iterator[str]:
         tested = sum(counts.values()) - counts.get(UNTESTED, 0)
         if tested:
             tally = f"{counts.get(HOLDS, 0) + counts.get(BETTER, 0)} of {tested}"
-            yield f"{MARKS[claim.verdict()]} {claim.key:9}{tally:>9}  {claim.title}"
+            yield f"{MARKS[claim.verdict()]:3} {claim.key:9}{tally:>9}  {claim.title}"
 
 
 def _files(run: Path) -> Table:

@@ -11,8 +11,8 @@ import numpy as np
 from vqflow.config.limits import Count, GridSize, Positive, Seed
 from vqflow.datasets.base import Data
 from vqflow.kernel_density import choose_bandwidth, log_density, scale_of
-from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun, by_sampler
-from vqflow.metrics.samples import final_samples, refuse_images
+from vqflow.metrics.base import Metric, Quantity, Reference, Score, TrainedRun
+from vqflow.metrics.samples import FLOOR, final_samples, refuse_images, with_floor
 
 _BANDWIDTH = "kde_log_likelihood_bandwidth"
 
@@ -26,12 +26,14 @@ class KDELogLikelihood(Metric):
     maximises the cross-validated log-likelihood of the training points: the best of
     a log-spaced grid, then refined to 1 % between that one's neighbours. The value depends on
     it more than on the model, so it has a row of its own; the figure ``kde_bandwidth`` shows how.
+    The floor is the value of the test points, which samples of a model that keeps to the densest
+    parts of the data exceed.
     """
 
     kinds = ("vector",)
     name = "kde_log_likelihood"
     quantities = (
-        *by_sampler(Quantity(name, "KDE log-likelihood of samples", "nats", "higher", headline=20)),
+        *with_floor(Quantity(name, "KDE log-likelihood of samples", "nats", "higher", headline=20)),
         Quantity(_BANDWIDTH, "bandwidth of the KDE", headline=None, decimals=4),
     )
 
@@ -94,7 +96,9 @@ class KDELogLikelihood(Metric):
                 grid[0],
                 grid[-1],
             )
-        return {"bandwidth": np.array(bandwidth), "points": points}
+        test = data.points["test"][: self.samples].astype(np.float64)
+        floor = log_density(test, points, bandwidth)
+        return {"bandwidth": np.array(bandwidth), "points": points, "floor": floor}
 
     def scores(self, run: TrainedRun, reference: Reference) -> Iterator[Score]:
         """Scores the final model's samples of every sampler, and gives the bandwidth.
@@ -111,4 +115,6 @@ class KDELogLikelihood(Metric):
             value = math.nan if values is None else float(values.mean())
             name = type(self).name + suffix
             yield Score(name, value, n, "train", values=values, of_points=False)
+        floor = reference["floor"]
+        yield Score(type(self).name + FLOOR, float(floor.mean()), len(floor), "train")
         yield Score(_BANDWIDTH, bandwidth, len(points), "train")

@@ -69,7 +69,7 @@ def paired_p_value(differences: pd.Series[float]) -> float:
         differences: One per seed.
 
     Returns:
-        NaN for fewer than two, or where they are all 0.
+        NaN for fewer than two, or where they do not vary.
     """
     from scipy.special import stdtr  # slow to import
 
@@ -79,7 +79,7 @@ def paired_p_value(differences: pd.Series[float]) -> float:
     error = float(differences.std(ddof=1)) / math.sqrt(n)
     mean = abs(float(differences.mean()))
     if error == 0:
-        return 0.0 if mean else math.nan
+        return math.nan
     return float(2 * stdtr(n - 1, -mean / error))
 
 
