@@ -25,7 +25,7 @@ from summaries import (
 )
 
 from vqflow.metrics.base import Quantity
-from vqflow.tables.layout import diverged_tables, headline_tables
+from vqflow.tables.layout import Table, diverged_tables, headline_tables
 from vqflow.tables.markup import summary_latex, summary_markdown
 from vqflow.tables.rows import rows
 from vqflow.tables.summary import SUMMARY_COLUMNS, summarise
@@ -187,3 +187,63 @@ def test_order_of_rows_changes_nothing(pairs: list[tuple[float, float]], random:
     pd.testing.assert_frame_equal(
         summarise(frame, runs, BASELINES), summarise(shuffled, runs, BASELINES), check_exact=True
     )
+
+
+def two_variants(
+    base: dict[int, float], own: dict[int, float], **bounds: str
+) -> tuple[pd.Series, list[Table]]:
+    """Gives the summary's line of ``vq-maf`` over ``maf``, and the tables, with bounds of some."""
+    values = {"maf": base, "vq-maf": own}
+    frame = table(values)
+    frame["bound"] = frame["variant"].map({"maf": "", "vq-maf": "", **bounds})
+    summary = summarise(frame, run_table(values), BASELINES)
+    return line(summary, "vq-maf"), headline_tables(summary, ["maf", "vq-maf"], ["helix"])
+
+
+def test_nothing_is_won_where_pairs_are_lost() -> None:
+    lost = dict.fromkeys((2, 3, 4), math.nan)
+    vq, (values, gains) = two_variants(
+        {0: 1.0, 1: 1.1, 2: 1, 3: 1, 4: 1}, {0: 2.0, 1: 2.11, **lost}
+    )
+    assert vq["gain_low"] > 0 and pd.isna(vq["win"]) and pd.isna(vq["win_holm"])
+    assert vq["n_lost_pairs"] == 3
+    assert not values.rows["vq-maf"][0].bold
+    assert gains.rows["vq-maf vs maf"][0].text.endswith("(3 pairs lost) –")
+
+
+def test_nothing_is_won_over_a_bound_and_a_bound_s_loss_is_none() -> None:
+    low, high = {0: 1.0, 1: 1.1, 2: 1.2}, {0: 2.0, 1: 2.11, 2: 2.2}
+    vq, (_, gains) = two_variants(low, high, maf="lower")
+    assert vq["gain_low"] > 0 and pd.isna(vq["win"]) and vq["n_pairs"] == 0
+    assert "pairs of runs" not in gains.title
+    vq, (_, gains) = two_variants(high, low, **{"vq-maf": "lower"})
+    assert vq["n_pairs"] == 0
+    assert gains.rows["vq-maf vs maf"][0].text.startswith("≥ −1.00")
+    assert "≥: the model only bounds its density" in gains.title
+
+
+def test_a_gain_that_does_not_vary_with_the_seed_is_not_won() -> None:
+    vq, _ = two_variants({0: 1.0, 1: 1.0}, {0: 2.0, 1: 2.0})
+    assert (vq["gain_low"], vq["gain_high"]) == (1, 1) and pd.isna(vq["win"])
+
+
+def test_pairs_that_share_a_baseline_are_counted_and_not_tested() -> None:
+    seeds = range(3)
+    values = {"maf": {seed: 0.1 * seed for seed in seeds}}
+    values |= {name: {seed: 1 + 0.11 * seed for seed in seeds} for name in ("a", "b")}
+    summary = summarise(table(values), run_table(values), {"a": "maf", "b": "maf"})
+    [_, gains] = headline_tables(summary, list(values), ["helix"])
+    assert "positive in 6 of 6 pairs of runs, of which some share a baseline's run" in gains.title
+    assert "sign test" not in gains.title
+
+
+def test_holm_s_family_is_what_a_table_shows() -> None:
+    """Two data sets of other splits are two cells of one table."""
+    values = {"maf": {0: 0.0, 1: 0.0, 2: 0.0}, "vq-maf": {0: 0.8, 1: 1.0, 2: 1.3}}
+    frames = [table(values), table(values, dataset="knotted").assign(split="train")]
+    frames.append(table(values).assign(split="validation"))
+    runs = pd.concat([run_table(values), run_table(values, "knotted")])
+    summary = summarise(pd.concat(frames, ignore_index=True), runs, BASELINES)
+    vq = summary[summary["variant"] == "vq-maf"].set_index("split")
+    factors = (vq["p_holm"] / vq["p_value"]).to_dict()
+    assert factors == pytest.approx({"test": 2, "train": 2, "validation": 1})

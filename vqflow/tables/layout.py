@@ -152,11 +152,17 @@ def _gain_details(part: pd.DataFrame) -> str:
         f"{_WON} where the interval lies above 0, {_WON}{_WON} where it does after Holm's "
         f"correction for {int(part['p_value'].notna().sum())} cells",
     ]
+    if part["bound"].any():
+        facts.append("≥: the model only bounds its density")
     if part["gain_boot_low"].notna().any():
-        facts.append("⟨bootstrap over seeds and points⟩")
+        seeds = "seeds and " if part["n_seeds"].max() > 1 else ""
+        facts.append(f"⟨bootstrap over {seeds}points⟩")
     if pairs:
-        p = sign_test(positive, pairs)
-        facts.append(f"positive in {positive} of {pairs} pairs of runs, sign test p = {p:.2g}")
+        counted = f"positive in {positive} of {pairs} pairs of runs"
+        if part.duplicated(["dataset", "baseline"]).any():
+            facts.append(f"{counted}, of which some share a baseline's run")
+        else:
+            facts.append(f"{counted}, sign test p = {sign_test(positive, pairs):.2g}")
     return f"gain over the baseline, paired over seeds, with 95 % interval ({'; '.join(facts)})"
 
 
@@ -203,11 +209,14 @@ def value_cell(row: dict[str, Any]) -> Cell:
 
 def _gain_cell(row: dict[str, Any]) -> Cell:
     decimals = row["decimals"]
-    text = number(row["gain_mean"], decimals, "+")
+    bound = "≥ " if row["bound"] else ""
+    text = bound + number(row["gain_mean"], decimals, "+")
     for left, low, high, right in (("[", "gain_low", "gain_high", "]"), _BOOTSTRAP):
         if not math.isnan(row[low]):
             ends = ", ".join(number(row[key], decimals) for key in (low, high))
             text += f" {left}{ends}{right}"
+    if lost := row["n_lost_pairs"]:
+        text += f" ({lost} pair{'s' * (lost != 1)} lost)"
     won = row["win"] is True
     mark = _WON * (1 + (row["win_holm"] is True)) if won else _MISSING
     return Cell(f"{text} {mark}", bold=won)

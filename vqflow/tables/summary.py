@@ -44,7 +44,7 @@ FEW_DECIDE = 0.1
 _CELL = ["dataset", "metric", "split"]
 _ABOUT = ["label", "unit", "better", "decimals", "headline"]
 _SIZES = ["parameters", "atlas_parameters"]
-_COUNTS = ["n_seeds", "n_diverged", "n_not_finite", "n_pairs", "n_positive"]
+_COUNTS = ["n_seeds", "n_diverged", "n_not_finite", "n_pairs", "n_positive", "n_lost_pairs"]
 
 
 def summarise(
@@ -58,8 +58,8 @@ def summarise(
     A gain is the mean difference to the baseline over the seeds that both have, turned so
     that positive is better; a variant wins where the gain's 95 % Student t interval lies
     above 0. A run that diverged, or a value that is not finite, leaves its pair out, but is
-    counted. Standard error and median are those over points, on the mean over seeds; the worst
-    share is that of the seed where it is largest.
+    counted, and nothing is won. Standard error and median are those over points, on the mean
+    over seeds; the worst share is that of the seed where it is largest.
 
     Args:
         metrics: What :func:`vqflow.tables.rows.gather` gave.
@@ -97,6 +97,14 @@ def summarise(
                 for name in (variant, baseline)
             )
             base = values.get(baseline, _NONE)
+            bounds = [
+                (group.loc[group["variant"] == name, "bound"] != "").any()
+                for name in (variant, baseline)
+            ]
+            wanted = max(
+                len(values.get(name, _NONE)) + diverged[dataset, name] + not_finite[name]
+                for name in (variant, baseline)
+            )
             summary.append(
                 {
                     **about,
@@ -108,7 +116,16 @@ def summarise(
                     "n_not_finite": not_finite[variant],
                     **_spread(own),
                     **_over_points(rows),
-                    **gain(about["better"], own, base, ours, theirs, bootstrap),
+                    **gain(
+                        about["better"],
+                        own,
+                        base,
+                        ours,
+                        theirs,
+                        bootstrap,
+                        wanted,
+                        (bool(bounds[0]), bool(bounds[1])),
+                    ),
                 }
             )
     table = pd.DataFrame(summary, columns=list(SUMMARY_COLUMNS))
