@@ -176,11 +176,35 @@ def test_two_models_that_few_seeds_do_not_part_are_told_by_the_share_beyond(
 
 
 def test_a_part_is_compared_and_nothing_in_common_fails(tmp_path: Path) -> None:
-    found, failure = verified(tmp_path, kept=9, config={"seeds": [0]}, old=True)
+    part = {"seeds": [0], "benchmarks": {"b": {"datasets": ["helix"], "variants": ["maf"]}}}
+    found, failure = verified(tmp_path, kept=9, config=part, old=True)
     assert failure == "" and "only in the reference" in found
     assert "the reference has no config.yaml" in found
-    _, failure = verified(tmp_path, kept=0)
+    other = {"benchmarks": {"b": {"datasets": ["digits"], "variants": ["maf"]}}}
+    _, failure = verified(tmp_path, kept=0, config=other)
     assert failure.startswith("verify: the run and its reference have no cell in common")
+
+
+def test_seeds_and_models_that_a_run_lost_differ() -> None:
+    reference = scores({"a": [1.0, 2.0, 3.0]})
+    wanted = {("helix", "maf"): [0, 1, 2]}
+    for ours in (scores({"a": [1.0, 2.0]}), scores({})):
+        assert compare(ours, reference, wanted)["status"].tolist() == ["differs"]
+        assert compare(reference, ours, None, wanted)["status"].tolist() == ["differs"]
+        assert compare(ours, ours, wanted, wanted)["status"].tolist() == ["equal"] * (len(ours) > 0)
+    assert compare(scores({}), reference, {})["status"].tolist() == ["missing"]
+    few = {("helix", "maf"): [0, 1]}
+    assert compare(scores({"a": [1.0, 2.0]}), reference, few)["status"].tolist() == ["equal"]
+    lost = scores({"a": [1.0, 2.1, math.nan]})
+    assert compare(scores({"a": [1.0, 2.0]}), lost, few)["status"].tolist() == ["close"]
+
+
+def test_a_variant_that_a_run_selects_and_has_no_rows_of_fails(tmp_path: Path) -> None:
+    table = pd.read_csv(METRICS, dtype=str, keep_default_na=False)
+    table[table["variant"] != "vq-maf"].to_csv(tmp_path / "metrics.csv", index=False)
+    config = REFERENCE / "config.yaml"
+    paths = tmp_path / "metrics.csv", config, METRICS, config, tmp_path / "verify.csv"
+    assert "not finite, in the reference 0" in verify(*paths)[1]
 
 
 def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:

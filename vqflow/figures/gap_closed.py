@@ -45,9 +45,9 @@ The share of the reference's gap to the ceiling that each method closes: 1 - gap
 reference, gaps being means of log p* - log q over the test points, and that of the reference its
 mean over seeds, which stands in the first row. Numbers are means over seeds, bold where they reach
 the goal and on red where a method is worse than the reference. On the right, the mean over data
-sets: small dots are seeds, markers the mean with the 95 % Student t interval over seeds; what lies
-beyond the axis is an arrow at its end, a mean with its number. Values with ≥ are lower bounds, of
-models that only bound their density.
+sets: small dots are seeds, markers the mean with the 95 % Student t interval over seeds, where none
+is missing; what lies beyond the axis is an arrow at its end, a mean with its number. Values with ≥
+are lower bounds, of models that only bound their density and may be better than they say.
 """
 
     def __init__(self, reference: str = "realnvp", goal: float = 0.9) -> None:
@@ -162,7 +162,7 @@ def draw(
         range(-1, len(styles)),
         labels=[f"gap of {label(reference)} (nats)", *(label(name) for name in styles)],
     )
-    _draw_means(means, shares, styles, goal)
+    _draw_means(means, shares, styles, goal, bounds)
     if shares.lost:
         figure.supxlabel("† without runs that diverged or are not finite", fontsize=6.5, color=GREY)
     return figure
@@ -182,7 +182,8 @@ def _draw_table(
             if np.isnan(share):
                 panel.text(column, row, mark or "–", ha="center", va="center", color=GREY)
                 continue
-            colour = _BELOW if round(share, 2) < 0 else colours(min(share, 1.0))
+            below = round(share, 2) < 0 and variant not in bounds  # a bound may be higher
+            colour = _BELOW if below else colours(min(max(share, 0.0), 1.0))
             box = (column - 0.5, row - 0.5), 1, 1
             panel.add_patch(Rectangle(*box, facecolor=colour, edgecolor="white"))
             panel.text(
@@ -208,14 +209,24 @@ def _draw_table(
     panel.spines[:].set_visible(False)
 
 
-def _draw_means(panel: Axes, shares: Shares, styles: dict[str, Stroke], goal: float) -> None:
-    """Draws each method's mean over data sets: seeds, their mean and its interval."""
+def _draw_means(
+    panel: Axes,
+    shares: Shares,
+    styles: dict[str, Stroke],
+    goal: float,
+    bounds: Collection[str],
+) -> None:
+    """Draws each method's mean over data sets: seeds, their mean and its interval.
+
+    Seeds that lack a data set have no mean, and then there is no interval.
+    """
     panel.axvline(goal, **_GOAL)
     for row, (variant, style) in enumerate(styles.items()):
         cells, seeds = shares.means(variant).dropna(), shares.of_seeds(variant).dropna()
         if cells.empty:
             continue
-        mean, (_, half) = float(cells.mean()), student_interval(seeds)
+        whole = not any((variant, dataset) in shares.lost for dataset in shares.gaps.index)
+        mean, (_, half) = float(cells.mean()), student_interval(seeds if whole else seeds[:0])
         for seed in seeds if len(seeds) > 1 else ():  # a single seed is its own mean
             _mark(panel, seed, row - 0.24, size=2.4, color=style.colour, alpha=0.75)
         face = "white" if style.base else style.colour
@@ -235,6 +246,7 @@ def _draw_means(panel: Axes, shares: Shares, styles: dict[str, Stroke], goal: fl
             panel.errorbar(mean, row + 0.1, xerr=half, fmt="none", **bar)
         few = f"{len(cells)} set" + ("s" if len(cells) != 1 else "")
         remarks = [few] if len(cells) < len(shares.gaps) else []
+        remarks += ["a bound"] if variant in bounds else []
         if not _ENDS[0] <= mean <= _ENDS[1]:
             remarks.insert(0, _number(mean))
         if remarks:

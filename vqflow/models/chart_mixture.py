@@ -119,7 +119,8 @@ class ChartMixture(nn.Module):
     def chart_manifold_log_prob(self, y: Tensor, charts: Tensor) -> Tensor:
         """Gives the density (P,) of the projections of y (P, D) on the charts' images.
 
-        log q(f_k(u)) - d log λ (paper, section 3.3), with respect to the image's own volume.
+        The flow's log-density of u less d log λ (paper, section 3.3), with respect to the
+        image's own volume.
         """
         u = self.embedding.project(y, charts)
         log_prob = self._flow_log_prob(u, charts)

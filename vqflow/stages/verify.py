@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def verify(
         What was found, in a few lines; and in one line why the run is no repetition of the
         reference, which is empty where it is one.
     """
-    cells = compare(read_scores(metrics), read_scores(reference))
+    seeds = [_seeds(path) for path in (config, reference_config)]
+    cells = compare(read_scores(metrics), read_scores(reference), *seeds)
     write_text(table, cells.to_csv(index=False, lineterminator="\n"))
     found = cells["status"].value_counts()
     counts = {name: int(found.get(name, 0)) for name in (EQUAL, CLOSE, DIFFERS, MISSING)}
@@ -51,6 +53,16 @@ def verify(
         f"  each cell: {table}",
     ]
     return "\n".join(lines), _failure(cells, counts, table)
+
+
+def _seeds(config: Path | None) -> dict[tuple[str, str], list[int]]:
+    """Gives the seeds of each data set and variant that a configuration selects."""
+    content = {} if config is None else _read(config)
+    return {
+        pair: content["seeds"]
+        for benchmark in content.get("benchmarks", {}).values()
+        for pair in product(benchmark["datasets"], benchmark["variants"])
+    }
 
 
 def _missing(cells: pd.DataFrame) -> list[str]:

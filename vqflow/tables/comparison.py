@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,16 @@ Values = dict[int, float]
 """seed -> value; NaN where it is not finite."""
 
 
-def compare(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+Seeds = Mapping[tuple[str, str], Collection[int]]
+"""By data set and variant, the seeds that a run was to have."""
+
+
+def compare(
+    ours: pd.DataFrame,
+    reference: pd.DataFrame,
+    seeds: Seeds | None = None,
+    reference_seeds: Seeds | None = None,
+) -> pd.DataFrame:
     """Compares two tables of scores.
 
     A cell is a metric of a variant on a data set, of one split and epoch (or of the final
@@ -52,16 +61,22 @@ def compare(ours: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
       spread in either, such as the ceiling, must therefore be equal to 1e-6. Where one of the two
       has one seed, the other's spread stands for both; where both have one, there is none;
     * ``missing`` where only one of the two has it;
-    * else, or where not equally many values are finite, it ``differs``.
+    * else, or where not equally many values of the seeds that both have are finite, it
+      ``differs``. A seed that a run was to have and has no row of is one that is not finite, as a
+      run that diverged leaves none.
 
     Args:
         ours: The run's, as :func:`vqflow.tables.reading.read_scores` gives them.
         reference: The reference's.
+        seeds: The seeds that the run was to have.
+        reference_seeds: Those that the reference was to have.
 
     Returns:
         One row for each cell of either, in the order of the run.
     """
     here, there = _cells(ours), _cells(reference)
+    _add_lost(here, there, seeds or {})
+    _add_lost(there, here, reference_seeds or {})
     rows = [
         dict(zip(_CELL, cell, strict=True)) | _verdict(here.get(cell), there.get(cell))
         for cell in dict.fromkeys([*here, *there])
@@ -131,6 +146,17 @@ def _cells(scores: pd.DataFrame) -> dict[tuple[Any, ...], Values]:
     return found
 
 
+def _add_lost(cells: dict[tuple[Any, ...], Values], others: Collection[Any], seeds: Seeds) -> None:
+    """Adds the seeds without a row; and all cells of the other side to a model that has no row."""
+    scored = {cell[:2] for cell in cells}
+    for cell in others:
+        if cell[:2] in seeds and cell[:2] not in scored:
+            cells[cell] = {}
+    for cell, values in cells.items():
+        for seed in seeds.get(cell[:2], ()):
+            values.setdefault(seed, math.nan)
+
+
 def _verdict(ours: Values | None, reference: Values | None) -> dict[str, Any]:
     """Gives the rest of a cell's row."""
     finite = [
@@ -153,7 +179,11 @@ def _verdict(ours: Values | None, reference: Values | None) -> dict[str, Any]:
         return {**row, "status": MISSING, "note": f"only in {where}"}
     if _same(ours, reference):
         return {**row, "status": EQUAL}
-    lost = [len(values) - len(part) for values, part in zip((ours, reference), finite, strict=True)]
+    common = ours.keys() & reference.keys() or ours.keys() | reference.keys()
+    lost = [
+        sum(seed in values and not math.isfinite(values[seed]) for seed in common)
+        for values in (ours, reference)
+    ]
     if lost[0] != lost[1] or not len(finite[0]) or not len(finite[1]):
         note = f"{lost[0]} not finite, in the reference {lost[1]}"
         return {**row, "status": DIFFERS, "note": note}
