@@ -34,7 +34,7 @@ class Charts(Metric):
     name = "charts"
     needs_charts = True
     quantities = (
-        Quantity("leak", better="lower", decimals=3, headline=50),
+        Quantity("leak", decimals=3, headline=50),
         Quantity("confinement_error", headline=None),
         Quantity("charts_per_point", headline=None),
         Quantity("perplexity", "perplexity of the charts", headline=None),
