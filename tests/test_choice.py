@@ -232,3 +232,10 @@ def test_charts_that_diverge_are_left_out_of_the_choice(monkeypatch: pytest.Monk
 
 def _never(*given: Any) -> Any:
     raise DivergedError("training met nothing good")
+
+
+def test_more_charts_than_have_enough_points_are_left_out() -> None:
+    """Of 100 points 12 charts have too few; of 20 3 have too, and the least is taken."""
+    for points, numbers in ((120, {3, 12}), (100, {3}), (20, {3})):
+        fitted = choice.fit_atlas(entry(), helix(points), seed=0)
+        assert {row["charts"] for row in fitted.scores} == numbers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,21 @@ def test_models_of_the_workflow_are_models_too(tmp_path: Path, variant: str) -> 
     if not charts:
         line = vqflow("sample", tmp_path, "--sampler", "confined", "--out", "s.npy", code=2)
         assert "has no charts; allowed: plain" in line
+
+
+def test_a_model_of_a_class_of_one_s_own_is_read_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))
+    (tmp_path / "own_flow.py").write_text(
+        "from zuko.flows import MAF\n\nclass Own(MAF):\n    pass\n"
+    )
+    data = write(tmp_path / "ring.csv", X)
+    vqflow("fit", data, "--out", "own.pt", "--flow", "own_flow.Own", *QUICK)
+    refused = vqflow("sample", "own.pt", "--out", "samples.npy", code=2)
+    assert "--allow own_flow.Own" in refused and not Path("samples.npy").exists()
+    allowed = ("--allow", "own_flow.Own")
+    vqflow("sample", "own.pt", "-n", 5, "--out", "samples.npy", *allowed)
+    assert "points          120" in vqflow("score", "own.pt", data, *allowed)
+    assert "own_flow.Own" in vqflow("info", "own.pt", *allowed)

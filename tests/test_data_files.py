@@ -234,3 +234,20 @@ def test_more_charts_than_points_are_refused_before_work(tmp_path: Path) -> None
     chosen = {"settings": [dump(setting("kmeans-realnvp", **few))], "metrics": {}, "figures": {}}
     with pytest.raises(ConfigError, match=r"kmeans32.charts: is 8; allowed: at most 5, the"):
         check(chosen)
+
+
+@pytest.mark.parametrize(("least", "wrong"), [(2, False), (6, True)])
+def test_of_charts_to_choose_from_the_least_is_what_the_points_allow(
+    least: int, wrong: bool
+) -> None:
+    few = {
+        "datasets": {"helix": {**CATALOGUE["datasets"]["helix"], "n_train": 5}},
+        "atlases": {"kmeans-auto": {"choice": {"charts": [least, 64], "min_charts": [1]}}},
+        "variants": {"mine": {"flow": "realnvp", "atlas": "kmeans-auto", "training": "toy"}},
+    }
+    chosen = {"settings": [dump(setting("mine", **few))], "metrics": {}, "figures": {}}
+    if not wrong:
+        assert "variants.mine on helix" in check(chosen)
+        return
+    with pytest.raises(ConfigError, match=r"kmeans-auto.choice.charts: is 6; allowed: at most 5"):
+        check(chosen)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from vqflow.config.figures import across_training, plan_figures, stated_figures
-from vqflow.config.files import CATALOGUE, read_files
+from vqflow.config.files import catalogue_file, read_files
 from vqflow.config.inputs import check_data_files, plan
 from vqflow.config.parsing import parse_config
 from vqflow.config.selection import selection_of
@@ -25,7 +25,7 @@ def check(paths: Iterable[str | Path]) -> list[str]:
     Raises:
         ConfigError: One line per mistake, each beginning with its file or its place.
     """
-    config = plan(parse_config(read_files([CATALOGUE, *paths])), main_process=True)
+    config = plan(parse_config(read_files([catalogue_file(), *paths])), main_process=True)
     check_data_files(config, data_root(config.data_root))
     stated = stated_figures(config)
     plan_figures(config, stated, across_training(config))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,16 @@ def _by_charts(entry: AtlasEntry) -> Iterator[tuple[int, list[tuple[Numbers, Atl
         yield charts, [(each, entry.with_charts(*each)) for each in numbers]
 
 
+def enough(charts: Sequence[int], points: int) -> list[int]:
+    """Gives those numbers of charts that have enough of the points; the least if none has.
+
+    Args:
+        charts: Numbers K of charts.
+        points: Number of training points.
+    """
+    return [k for k in charts if few_points(points, k) is None] or [min(charts)]
+
+
 def few_points(points: int, charts: int) -> str | None:
     """Says that charts have few of the training points; ``None`` where they have enough.
 
@@ -65,7 +75,7 @@ def few_points(points: int, charts: int) -> str | None:
         return None
     return (
         f"{points} training points on {charts} charts are {points / charts:.1f} a chart, of the "
-        f"{LEAST_POINTS} or more that a chart needs; use fewer charts, or charts: auto"
+        f"{LEAST_POINTS} or more that a chart needs; use fewer charts"
     )
 
 
@@ -91,7 +101,8 @@ def fit_atlas(
 
     Each candidate is scored by the mean log-likelihood of the validation split, over the
     covering charts, under the embedding's closed-form start with a standard normal in place
-    of the flow. Centres are placed once for each K; no flow is trained.
+    of the flow. Centres are placed once for each K; no flow is trained. More charts than have
+    enough points are left out.
 
     Args:
         setting: The atlas' entry, and with a choice what it is scored by.
@@ -112,9 +123,11 @@ def fit_atlas(
     highest, chosen = -math.inf, 0
     scores: list[dict[str, Any]] = []
     failed: DivergedError | None = None
-    groups = tqdm(
-        list(_by_charts(entry)), desc="choosing charts", unit="K", disable=None, leave=False
-    )
+    kept = enough(entry.choice.charts, len(data.points["train"]))
+    if left_out := [k for k in entry.choice.charts if k not in kept]:
+        log.info("%s: %s charts are left out: too few points for them", entry.name, left_out)
+    by_charts = [(charts, group) for charts, group in _by_charts(entry) if charts in kept]
+    groups = tqdm(by_charts, desc="choosing charts", unit="K", disable=None, leave=False)
     for charts, group in groups:
         fitted, history = None, []
         for numbers, candidate in group:

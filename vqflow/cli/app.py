@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,6 +46,8 @@ def _main(
     ] = False,
 ) -> None:
     """VQ-Flows: densities of points on manifolds, fitted, sampled, scored and compared."""
+    if str(Path.cwd()) not in sys.path:  # classes of one's own, as python -m vqflow finds them
+        sys.path.insert(0, str(Path.cwd()))
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -9,8 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-_FILE = Path("config", "config.yaml")
-
 
 def catalogue(
     section: Annotated[
@@ -26,7 +24,7 @@ def catalogue(
     read.
     """
     from vqflow.config.catalogue import SECTIONS
-    from vqflow.config.files import read_files
+    from vqflow.config.files import catalogue_file, read_files
     from vqflow.config.wording import none_of
 
     if section is not None and section not in SECTIONS:
@@ -42,18 +40,6 @@ def catalogue(
             typer.echo(line)
     if files:
         typer.echo(f"\n* added or changed by {', '.join(map(str, files))}")
-
-
-def catalogue_file() -> Path:
-    """Gives the catalogue of the clone that one works in, or that this package is part of.
-
-    Raises:
-        FileNotFoundError: If there is none, as where the library alone is installed.
-    """
-    for folder in (Path.cwd(), Path(__file__).parents[2]):
-        if (folder / _FILE).is_file():
-            return folder / _FILE
-    raise FileNotFoundError(f"no {_FILE} here; run this in a clone of the project")
 
 
 def _lines(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vqflow.cli.options import Allow
+
 if TYPE_CHECKING:
     from vqflow.library import FittedDensity
 
@@ -21,6 +23,7 @@ def info(
         Path, typer.Argument(help="A model's file, or the folder of one that a run trained.")
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    allow: Allow = None,
 ) -> None:
     """Say what a model is, and what it was made from and by."""
     import vqflow
@@ -28,7 +31,7 @@ def info(
     from vqflow.library.fitted import model_file
 
     file = model_file(model)
-    density = vqflow.load(model)
+    density = vqflow.load(model, allow=allow or ())
     beside = file.with_name("provenance.json")
     record = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
     facts = {"file": str(file), **_facts(density, load_weights(file), record)}

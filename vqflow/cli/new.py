@@ -85,8 +85,7 @@ def _check_name(kind: Kind, name: str, class_name: str) -> None:
     if class_name in used:
         raise ValueError(f"the class would be named {class_name}, as one that it uses; {_OTHER}")
 
-    from vqflow.cli.catalogue import catalogue_file
-    from vqflow.config.files import read_files
+    from vqflow.config.files import catalogue_file, read_files
 
     try:
         entries = read_files([catalogue_file()])

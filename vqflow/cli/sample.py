@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vqflow.cli.arrays import check_output, write
+from vqflow.cli.options import Allow
 
 
 class Sampler(StrEnum):
@@ -29,6 +30,7 @@ def sample(
         Sampler,
         typer.Option(help="confined draws points anew that leave the region of their chart."),
     ] = Sampler.PLAIN,
+    allow: Allow = None,
 ) -> None:
     """Draw points from a model.
 
@@ -40,7 +42,7 @@ def sample(
 
     import vqflow
 
-    density = vqflow.load(model)
+    density = vqflow.load(model, allow=allow or ())
     if sampler is Sampler.PLAIN:
         points = density.sample(n, seed)
     elif isinstance(density, vqflow.FittedModel):

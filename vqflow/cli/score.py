@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vqflow.cli.arrays import check_output, read, write
+from vqflow.cli.options import Allow
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +25,7 @@ def score(
         Path | None,
         typer.Option(help="The file for the points' scores: .npy, .csv or .parquet."),
     ] = None,
+    allow: Allow = None,
 ) -> None:
     """Score points by a model.
 
@@ -40,7 +42,7 @@ def score(
 
     import vqflow
 
-    density = vqflow.load(model)
+    density = vqflow.load(model, allow=allow or ())
     named = data.suffix.lower() != ".npy"
     table = read(data, density.facts.get("columns") if named else None)
     if table.values.shape[1] != density.features:

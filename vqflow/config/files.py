@@ -11,10 +11,21 @@ import yaml
 from vqflow.config.components import ConfigError
 from vqflow.config.wording import shown
 
-CATALOGUE = Path(__file__).parents[2] / "config" / "config.yaml"
-"""Where the workflow lies beside this package."""
+_CATALOGUE = "config/config.yaml"
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def catalogue_file() -> Path:
+    """Gives the catalogue of the clone that one works in, or that this package is part of.
+
+    Raises:
+        FileNotFoundError: If there is none, as where the library alone is installed.
+    """
+    for folder in (Path.cwd(), Path(__file__).parents[2]):
+        if (folder / _CATALOGUE).is_file():
+            return folder / _CATALOGUE
+    raise FileNotFoundError(f"no {_CATALOGUE} here; run this in a clone of the project")
 
 
 def read_files(paths: Iterable[str | Path]) -> dict[str, Any]:

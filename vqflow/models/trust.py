@@ -40,7 +40,8 @@ def check_classes(path: Path, built: Any, allow: Collection[str]) -> None:
         if name not in allow and not _is_own(name):
             raise UntrustedError(
                 f"{path} names the class '{name}', which is none of vqflow's; if you trust both "
-                f"file and class, name it: vqflow.load(path, allow=['{name}'])"
+                f"file and class, name it: vqflow.load(path, allow=['{name}']), "
+                f"or --allow {name}"
             )
 
 

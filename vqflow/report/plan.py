@@ -12,7 +12,7 @@ from vqflow.config import inputs
 from vqflow.config.catalogue import Config
 from vqflow.config.components import ConfigError
 from vqflow.config.figures import Drawing, across_training, plan_figures, stated_figures
-from vqflow.config.files import CATALOGUE, read_files
+from vqflow.config.files import catalogue_file, read_files
 from vqflow.config.parsing import parse_config
 
 TABLES = ("metrics.csv", "runtime.csv", "summary.csv", "summary.md", "summary.tex")
@@ -64,7 +64,7 @@ def read_plan(run: Path) -> Plan:
         run: The run's folder.
     """
     own, asked = run / "config.yaml", Path("config") / f"{run.resolve().name}.yaml"
-    files = [own] if own.is_file() else [CATALOGUE, asked] if asked.is_file() else []
+    files = [own] if own.is_file() else [catalogue_file(), asked] if asked.is_file() else []
     if not files:
         return Plan()
     try:

@@ -57,14 +57,18 @@ def check_memory(setting: Setting, dataset: Dataset, features: int, here: bool) 
 def check_points(setting: FlowSetting, dataset: Dataset, atlas: Atlas) -> None:
     """Refuses more charts than there are training points, where their number is known.
 
+    Of a choice only the least number counts, as those with too few points are left out of it.
+
     Raises:
         ConfigError: If so.
     """
-    wanted = getattr(atlas, "wanted_charts", 1)
+    choice = setting.atlas.choice
+    wanted = getattr(atlas, "wanted_charts", 1) if choice is None else min(choice.charts)
+    key = "charts" if choice is None else "choice.charts"
     points = dict(_points(setting, dataset)).get(f"datasets.{setting.dataset.name}.n_train")
     if points is not None and wanted > points:
         raise ConfigError(
-            f"atlases.{setting.atlas.name}.charts: is {wanted}; allowed: at most {points}, the "
+            f"atlases.{setting.atlas.name}.{key}: is {wanted}; allowed: at most {points}, the "
             f"training points of datasets.{setting.dataset.name}"
         )
 
