@@ -208,6 +208,14 @@ def test_rivals_are_all_others_and_k_means_that_of_its_twin() -> None:
     assert found.verdict() == "does not hold"
 
 
+def test_a_gaussian_on_vq_charts_is_a_rival() -> None:
+    named = {"bare": {"flow": "gaussian", "atlas": "vq32", "training": "toy"}}
+    config = selected(["helix"], ["realnvp", "vq-realnvp", "bare"], variants=named)
+    means = {"realnvp": 0.0, "vq-realnvp": 2.0, "bare": 1.0}
+    found = claims(config, rows("helix", "log_likelihood_all", means))["rivals"].statements
+    assert [(s.variant, s.against, s.verdict) for s in found] == [("vq-realnvp", "bare", "better")]
+
+
 def test_nothing_is_better_than_a_bound() -> None:
     config = selected(["helix"], ["vq-realnvp", "cif-realnvp", "cif-maf"])
     means = {"vq-realnvp": 2.0, "cif-realnvp": 1.0, "cif-maf": 3.0}

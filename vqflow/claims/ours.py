@@ -123,7 +123,7 @@ def rivals(scores: Scores, roles: Roles) -> Claim:
         "rivals",
         "VQ flows are ahead of every rival",
         "ours, a goal",
-        "Rivals are all variants that are neither on a VQ atlas nor the plain flow of one that is; "
+        "Rivals are all variants that are neither a flow on a VQ atlas nor the plain flow of one; "
         "flows on k-means charts are set against the VQ flow that is like them in all else. "
         "Gains of the VQ flow over the rival in test log-likelihood (nats) and in a measure of "
         f"samples. {_CAPPED}",

@@ -16,6 +16,7 @@ FAMILIES = {"realnvp": "RealNVP", "maf": "MAF", "cef": "CEF"}
 """The paper's flows."""
 
 _FLOWS = {"zuko.flows.RealNVP": "realnvp", "zuko.flows.MAF": "maf"}
+_GAUSSIAN = "vqflow.flows.Gaussian"
 _IDENTITY = "vqflow.embeddings.Identity"
 _CONFORMAL = "vqflow.embeddings.Conformal"
 _SHAPE = ("charts", "min_charts", "epsilon", "prior", "choice")
@@ -47,6 +48,13 @@ class Roles:
         """Gives the class of a variant's atlas; empty for models without one."""
         setting = self._settings[dataset, variant]
         return setting.atlas.class_ if isinstance(setting, FlowSetting) else ""
+
+    def is_vq_flow(self, dataset: str, variant: str) -> bool:
+        """Says whether a variant is a flow, and no mere Gaussian, on a VQ atlas."""
+        setting = self._settings[dataset, variant]
+        if not isinstance(setting, FlowSetting):
+            return False
+        return setting.atlas.class_ == VQ and setting.flow.class_ != _GAUSSIAN
 
     def charts(self, dataset: str, variant: str) -> int | None:
         """Gives K as the entry states it; ``None`` where it does not, or leaves it to a choice."""
@@ -91,11 +99,12 @@ class Roles:
     def contests(self, dataset: str) -> list[Pair]:
         """Gives each VQ variant with each of its rivals.
 
-        Rivals are the variants that are neither on a VQ atlas nor the baseline of one that is. A
+        Rivals are the variants that are neither a flow on a VQ atlas nor the baseline of one. A
         flow on k-means charts that is the twin of a VQ variant is the rival of that one alone.
+        Charts with a Gaussian in place of the flow are a rival too: what the charts do alone.
         """
         here = self.variants(dataset)
-        ours = [name for name in here if self.atlas(dataset, name) == VQ]
+        ours = [name for name in here if self.is_vq_flow(dataset, name)]
         bases = {self._baselines.get(name) for name in ours}
         rivals = [name for name in here if name not in ours and name not in bases]
         twins = list(self.twins(dataset))
