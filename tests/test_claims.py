@@ -3,79 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
-from conftest import CATALOGUE, ROOT
+from conftest import CATALOGUE
 from scipy import stats
-from small import merge
+from stated import REFERENCE, claims, only, reference_claims, rows, selected
 
-from vqflow.claims import own_claims, paper_claims
 from vqflow.claims.roles import Roles
-from vqflow.claims.scores import Scores, paired, share
-from vqflow.claims.statement import Claim, Statement
-from vqflow.config.catalogue import Config
+from vqflow.claims.scores import paired, share
 from vqflow.config.parsing import parse_config
-from vqflow.tables.reading import read_scores
-
-REFERENCE = ROOT / "results" / "reference"
-SEEDS = [0, 1, 2]
-Means = Mapping[str, float | list[float]]
-
-
-def selected(datasets: list[str], names: list[str], **changes: Any) -> Config:
-    """Gives a run of some variants on some data sets."""
-    metrics = ["log_likelihood"]
-    benchmarks = {"b": {"datasets": datasets, "variants": names, "metrics": metrics}}
-    run = {"run": "test", "seeds": SEEDS, "benchmarks": benchmarks}
-    return parse_config(merge(merge(CATALOGUE, run), changes))
-
-
-def noise(variant: str) -> np.ndarray:
-    """Gives a variant's scatter over the seeds, of mean 0."""
-    drawn = np.random.default_rng(list(variant.encode())).normal(0, 0.01, len(SEEDS))
-    return drawn - drawn.mean()
-
-
-def rows(
-    dataset: str, metric: str, means: Means, epoch: int | None = None, split: str = "test"
-) -> pd.DataFrame:
-    """Gives rows of means[variant], or of the values of each seed."""
-    records = []
-    for variant, mean in means.items():
-        values = mean if isinstance(mean, list) else list(mean + noise(variant))
-        for seed, value in enumerate(values):
-            records.append((dataset, variant, metric, split, "nats", seed, epoch, value))
-    columns = ["dataset", "variant", "metric", "split", "unit", "seed", "epoch", "value"]
-    table = pd.DataFrame(records, columns=columns).astype({"seed": "Int64", "epoch": "Int64"})
-    return table.assign(bound="")
-
-
-def claims(config: Config, *tables: pd.DataFrame) -> dict[str, Claim]:
-    scores = Scores(pd.concat(tables, ignore_index=True), SEEDS)
-    found = [*paper_claims(scores, Roles(config)), *own_claims(scores, Roles(config))]
-    return {claim.key: claim for claim in found}
-
-
-def only(claim: Claim, **where: Any) -> Statement:
-    (found,) = [
-        statement
-        for statement in claim.statements
-        if all(getattr(statement, key) == value for key, value in where.items())
-    ]
-    return found
-
-
-def reference_claims(run: str) -> tuple[dict[str, Claim], pd.DataFrame]:
-    folder = REFERENCE / run
-    config = parse_config(yaml.safe_load((folder / "config.yaml").read_text()))
-    table = read_scores(folder / "tables" / "metrics.csv")
-    return claims(config, table), table
-
 
 # Numbers
 
@@ -118,40 +56,6 @@ def test_gains_and_verdicts_are_those_of_the_summary() -> None:
                 [row["gain_mean"], row["gain_low"], row["gain_high"]]
             )
             assert (statement.verdict == "holds") == bool(row["win"])
-
-
-# Verdicts
-
-
-@pytest.mark.parametrize(
-    ("vq", "verdict"),
-    [
-        (2.0, "holds"),
-        (0.0, "does not hold"),
-        (1.001, "not decided"),
-        ([2.0], "not decided"),
-        ([2.0, 2.1, math.nan], "not decided"),
-        ([0.0, 0.01, math.nan], "not decided"),
-        ([], "not decided"),
-    ],
-)
-def test_an_interval_decides_and_nothing_is_of_lost_seeds(vq: Any, verdict: str) -> None:
-    config = selected(["helix"], ["realnvp", "vq-realnvp"])
-    table = rows("helix", "log_likelihood_all", {"realnvp": 1.0, "vq-realnvp": vq})
-    claim = claims(config, table)["paper-1"]
-    statement = only(claim, dataset="helix", variant="vq-realnvp")
-    assert statement.verdict == verdict
-    whole = {"holds": "holds as far as tested"}
-    assert claim.verdict() == whole.get(verdict, verdict)
-    assert ("no finite value (vq-realnvp)" in statement.note) == (isinstance(vq, list))
-    assert claim.counts() == {verdict: 1, "not tested here": 17}
-
-
-def test_without_rows_nothing_is_tested() -> None:
-    config = selected(["helix"], ["realnvp", "vq-realnvp"])
-    found = claims(config, rows("helix", "other", {"realnvp": 1.0}))
-    assert {claim.verdict() for claim in found.values()} == {"not tested here"}
-    assert all(found[f"paper-{number}"].statements for number in range(1, 6))
 
 
 # Which variants
@@ -224,61 +128,6 @@ def test_nothing_is_better_than_a_bound() -> None:
     found = claims(config, table)["rivals"].statements
     verdicts = {s.against: (s.verdict, "bound" in s.note) for s in found}
     assert verdicts == {"cif-realnvp": ("not decided", True), "cif-maf": ("worse", False)}
-
-
-# Of many, and beside what is true
-
-
-def test_of_many_statements_one_that_fails_by_chance_decides_nothing() -> None:
-    """It is 0.03 to itself, and not to all six."""
-    paper = ["spherical", "helix", "lissajous", "twisted_eight", "knotted", "interlocked_circles"]
-    config = selected(paper, ["realnvp", "vq-realnvp"])
-    tables = [rows(name, "log_likelihood_all", {"realnvp": 0.0, "vq-realnvp": 1}) for name in paper]
-    unlucky = rows(
-        "helix", "log_likelihood_all", {"realnvp": 0.0, "vq-realnvp": [-0.5, -0.4, -0.7]}
-    )
-    claim = claims(config, *tables[:1], unlucky, *tables[2:])["paper-1"]
-    statement = only(claim, dataset="helix", variant="vq-realnvp")
-    assert statement.verdict == "does not hold"
-    assert 0.05 / 6 < statement.p_value < 0.05
-    assert claim.verdict() == "not decided"
-    assert claims(config, unlucky)["paper-1"].verdict() == "does not hold"
-
-
-def test_samples_better_than_true_ones_count_as_good_as_these() -> None:
-    config = selected(["helix"], ["vq-realnvp", "mixture-of-gaussians", "nsf"])
-    names = ["vq-realnvp", "mixture-of-gaussians", "nsf"]
-    means = dict(zip(names, (0.0010, 0.0, 0.5), strict=True))
-    tables = [
-        rows("helix", "strays", {name: [value] * 3 for name, value in means.items()}),
-        rows("helix", "strays_floor", {name: [0.0011, 0.0012, 0.0013] for name in names}),
-    ]
-    found = claims(config, *tables)["rivals"].statements
-    verdicts = {s.against: s.verdict for s in found if s.metric == "strays"}
-    assert verdicts == {"mixture-of-gaussians": "not decided", "nsf": "better"}
-
-
-def test_a_metric_that_one_side_was_not_asked_is_not_tested() -> None:
-    config = selected(["helix"], ["vq-realnvp", "nsf", "gmm-realnvp"])
-    table = rows("helix", "log_likelihood_all", {"vq-realnvp": 2.0})
-    other = rows("helix", "strays", {"nsf": 1.0, "vq-realnvp": 1.0})
-    found = claims(config, table, other)["rivals"].statements
-    verdicts = {s.against: s.verdict for s in found if s.metric == "log_likelihood_all"}
-    assert verdicts == {"nsf": "not tested here", "gmm-realnvp": "not decided"}
-
-
-def test_what_does_not_vary_with_the_seed_decides_nothing() -> None:
-    config = selected(["helix"], ["vq-realnvp", "nsf"])
-    table = rows("helix", "log_likelihood_all", {"vq-realnvp": [2.0] * 3, "nsf": [1.0] * 3})
-    (statement,) = claims(config, table)["rivals"].statements
-    assert (statement.verdict, statement.note) == ("not decided", "it does not vary with the seed")
-
-
-def test_floors_are_known_by_the_name_that_metrics_give_them() -> None:
-    from vqflow.claims import ours
-    from vqflow.metrics.samples import FLOOR
-
-    assert ours._FLOOR == FLOOR
 
 
 # Ours

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import pytest
 from conftest import CATALOGUE
-from test_claims import REFERENCE, claims, only, reference_claims, rows, selected
+from stated import REFERENCE, claims, only, reference_claims, rows, selected
 
 from vqflow.claims.layout import claims_page, claims_table
 from vqflow.claims.statement import Claim
