@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixels import Pixels, image_data, trained
@@ -194,7 +195,7 @@ def test_kernel_distance_is_unbiased() -> None:
     rng = np.random.default_rng(0)
     values = []
     for _ in range(400):
-        x, y = rng.normal(size=(12, 3)), rng.normal(size=(15, 3))
+        x, y = (torch.as_tensor(rng.normal(size=(n, 3))) for n in (12, 15))
         across = kernel_sum(x, y) / (len(x) * len(y))
         values.append(own_pairs_mean(x) + own_pairs_mean(y) - 2 * across)
     error = float(np.std(values)) / len(values) ** 0.5

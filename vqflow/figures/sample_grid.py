@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,21 +18,30 @@ _SIDE = 10
 
 
 class SampleGrid(RunFigure):
-    """Images of one data set beside the samples of each variant."""
+    """Images of one data set beside the samples of each variant.
+
+    Args:
+        sampler: ``"all"``, or ``"confined"`` for samples that lie in their charts' regions. A
+            variant that has none has an empty panel.
+    """
 
     kinds = ("image",)
     reads = ("data", "samples")
     per = ("dataset", "family")
     caption = """
 Images of the data and of each model, for the first seed: the first ones in each case, not selected.
+Plain samples, or with ``sampler: confined`` those that lie in their charts' regions.
 """
+
+    def __init__(self, sampler: Literal["all", "confined"] = "all") -> None:
+        self.stored = {"all": "final", "confined": "final_confined"}[sampler]
 
     def draw(self, inputs: Inputs) -> Figure:
         """Draws the test split, and beside it the samples of each variant."""
         (data,) = inputs.data.values()
         images: dict[str, Any] = {"Data": data.points["test"]}
         for cell in inputs.cells:
-            images[label(cell.variant)] = inputs.samples[cell].get("final", images["Data"][:0])
+            images[label(cell.variant)] = inputs.samples[cell].get(self.stored, images["Data"][:0])
         blocks = {name: pixels.reshape(-1, *data.spec.shape) for name, pixels in images.items()}
         return draw(blocks, levels=data.spec.levels or 2, title=data.spec.name)
 

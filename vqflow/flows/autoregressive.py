@@ -19,7 +19,7 @@ from vqflow.flows.staircase import WIDE
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 4096
+_CHUNK = {"cpu": 2**12, "cuda": 2**16}
 
 
 @torch.no_grad()
@@ -126,7 +126,8 @@ class _Plan:
         batch = torch.broadcast_shapes(y.shape[:-1], context.shape[:-1])
         rows = y.expand(*batch, -1).reshape(-1, self.features)
         contexts = context.expand(*batch, -1).reshape(len(rows), self.context)
-        chunks = zip(rows.split(_CHUNK), contexts.split(_CHUNK), strict=True)
+        size = _CHUNK.get(y.device.type, _CHUNK["cpu"])
+        chunks = zip(rows.split(size), contexts.split(size), strict=True)
         return torch.cat([self._solve(*chunk) for chunk in chunks]).view(*batch, self.features)
 
     def _solve(self, y: Tensor, context: Tensor) -> Tensor:

@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 from vqflow.datasets.base import Array
 from vqflow.metrics.base import Reference
 from vqflow.metrics.distance import FeatureDistance
 
-Floats = NDArray[np.float64]
-
-_CHUNK_ELEMENTS = 2**23
+_CHUNK_ELEMENTS = 2**20
 
 
-def kernel_sum(x: Floats, y: Floats) -> float:
+def kernel_sum(x: Tensor, y: Tensor) -> float:
     """Gives the sum of the cubic polynomial kernel (xᵀy / F + 1)³ over all pairs.
 
     Args:
-        x: Features (n, F).
-        y: Features (m, F).
+        x: Features (n, F), float64.
+        y: Features (m, F), on the same device.
     """
-    rows = max(1, _CHUNK_ELEMENTS // len(y))
     scaled = y.T / y.shape[1]
-    return float(
-        sum(((x[start : start + rows] @ scaled + 1) ** 3).sum() for start in range(0, len(x), rows))
-    )
+    total = x.new_zeros(())
+    for part in x.split(max(1, _CHUNK_ELEMENTS // len(y))):
+        kernel = (part @ scaled).add_(1)
+        total += (kernel.square() * kernel).sum()
+    return float(total)
 
 
-def own_pairs_mean(x: Floats) -> float:
+def own_pairs_mean(x: Tensor) -> float:
     """Gives the kernel's mean over all ordered pairs of two different ones of x (n, F)."""
     n, features = x.shape
     if n < 2:
-        raise ValueError(f"features: got shape {x.shape}, allowed: (n, F) with n at least 2")
-    alone = float(((np.square(x).sum(axis=1) / features + 1) ** 3).sum())
+        raise ValueError(f"features: got shape {tuple(x.shape)}, allowed: (n, F) with n at least 2")
+    alone = float(((x.square().sum(1) / features + 1) ** 3).sum())
     return (kernel_sum(x, x) - alone) / (n * (n - 1))
 
 
@@ -52,11 +52,14 @@ class KernelDistance(FeatureDistance):
 
     def summarise(self, features: Array) -> Reference:
         """Gives the features and the mean of the kernel over their pairs."""
-        mean = own_pairs_mean(features.astype(np.float64))
+        mean = own_pairs_mean(self._double(features))
         return {"features": features, "pairs": np.array(mean)}
 
     def distance(self, features: Array, summary: Reference) -> float:
         """Gives the unbiased estimate of the squared discrepancy."""
-        x, y = features.astype(np.float64), summary["features"].astype(np.float64)
+        x, y = self._double(features), self._double(summary["features"])
         across = kernel_sum(x, y) / (len(x) * len(y))
         return own_pairs_mean(x) + float(summary["pairs"].astype(np.float64)) - 2 * across
+
+    def _double(self, features: Array) -> Tensor:
+        return torch.as_tensor(features, dtype=torch.float64, device=self.device)

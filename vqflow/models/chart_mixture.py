@@ -19,7 +19,7 @@ Support = Literal["all", "covering", "confined"]
 ChartLogProb = Callable[[Tensor, Tensor], Tensor]
 
 
-_CHUNK_ELEMENTS = 2**20
+_CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # a GPU waits for calls rather than for arithmetic
 _POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
 _PLACED = 8192
 
@@ -183,7 +183,8 @@ class ChartMixture(nn.Module):
     @property
     def pairs_per_chunk(self) -> int:
         """How many pairs of points and charts are worked on at once, to bound memory."""
-        return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
+        elements = _CHUNK_ELEMENTS.get(self.device.type, _CHUNK_ELEMENTS["cpu"])
+        return max(1, elements // max(64, self.atlas.spec.features))
 
     def _joint_chunks(
         self, x: Tensor, support: Support, of_charts: ChartLogProb | None = None
