@@ -69,8 +69,8 @@ def draw(images: dict[str, Pixels], levels: int, title: str) -> Figure:
                 "height, width))"
             )
     side = min(_SIDE, max(1, int(min(sizes) ** 0.5)))
-    columns = min(len(images), 3)
-    figure, panels = panel_grid(len(images), 3, 7.0 / columns + 0.25 if columns > 1 else 3.6)
+    columns = 2 if len(images) == 4 else min(len(images), 3)
+    figure, panels = panel_grid(len(images), columns, 7.0 / columns + 0.25 if columns > 1 else 3.6)
     for panel, (name, block) in zip(panels, images.items(), strict=True):
         panel.set_title(label(name))
         panel.grid(False)
