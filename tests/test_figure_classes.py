@@ -18,7 +18,7 @@ from small import component, train
 from vqflow.config.components import ConfigError, build, build_entry
 from vqflow.config.figures import Drawing
 from vqflow.datasets.base import Data
-from vqflow.figures import DensitySlice, Inputs, KDEBandwidth, RunFigure
+from vqflow.figures import DensitySlice, Inputs, KDEBandwidth, RunFigure, SampleGrid
 from vqflow.figures.density_slice import Plane, draw, principal_axes
 from vqflow.metrics.kde import KDELogLikelihood
 from vqflow.models.store import load_model
@@ -107,6 +107,24 @@ def test_every_figure_of_the_catalogue_draws_what_it_reads(name: str) -> None:
     drawn.canvas.draw()
     assert SHOWN[name] <= set(texts(drawn))
     assert figure.caption.strip()
+
+
+@pytest.mark.parametrize("sampler", ["all", "confined"])
+def test_a_grid_of_images_shows_the_samples_that_it_is_asked_for(sampler: Any) -> None:
+    data = images()
+    figure = SampleGrid(sampler)
+    inputs = inputs_of(figure, data)
+    white = np.full((9, *data.points["test"].shape[1:]), 16, np.uint8)
+    samples = {"all": {"final": white}, "confined": {"final_confined": white}}
+    inputs.contents["samples"] = {
+        cell: samples[kind] for cell, kind in zip(inputs.cells, ("all", "confined"), strict=True)
+    }
+    drawn = figure.draw(inputs)
+    shown = {panel.get_title(): panel.images for panel in drawn.axes}
+    asked, other = ("RealNVP", "VQ-RealNVP") if sampler == "all" else ("VQ-RealNVP", "RealNVP")
+    (image,) = shown[asked]
+    assert np.asarray(image.get_array()).min() == 1
+    assert not shown[other]
 
 
 def test_curves_over_the_bandwidth_go_through_the_metric_s_own_value() -> None:
