@@ -19,7 +19,8 @@ Support = Literal["all", "covering", "confined"]
 ChartLogProb = Callable[[Tensor, Tensor], Tensor]
 
 
-_CHUNK_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}  # a GPU waits for calls rather than for arithmetic
+_CHUNK_ELEMENTS = 2**20
+_DRAWS_ON_GPU = 16  # times as many: an inverse is thousands of small calls, whatever the number
 _POINTS_A_CHART = 4  # times as many, where all charts are read at each chunk of points
 _PLACED = 8192
 
@@ -183,8 +184,12 @@ class ChartMixture(nn.Module):
     @property
     def pairs_per_chunk(self) -> int:
         """How many pairs of points and charts are worked on at once, to bound memory."""
-        elements = _CHUNK_ELEMENTS.get(self.device.type, _CHUNK_ELEMENTS["cpu"])
-        return max(1, elements // max(64, self.atlas.spec.features))
+        return max(1, _CHUNK_ELEMENTS // max(64, self.atlas.spec.features))
+
+    @property
+    def draws_per_chunk(self) -> int:
+        """How many points are drawn at once."""
+        return self.pairs_per_chunk * (_DRAWS_ON_GPU if self.device.type == "cuda" else 1)
 
     def _joint_chunks(
         self, x: Tensor, support: Support, of_charts: ChartLogProb | None = None

@@ -49,7 +49,7 @@ def _hits(model: VQFlow, charts: Tensor, n: int, generator: torch.Generator) -> 
     drawn = charts.repeat_interleave(n)
     hits = [
         inside(model, model.draw(part, generator), part)
-        for part in drawn.split(model.pairs_per_chunk)
+        for part in drawn.split(model.draws_per_chunk)
     ]
     return torch.cat(hits).view(-1, n).double().sum(1)
 

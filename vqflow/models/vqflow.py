@@ -117,7 +117,7 @@ class VQFlow(ChartMixture):
     ) -> Tensor:
         """Draws one point of each of the charts (P,): (P, D)."""
         parts = []
-        for part in charts.split(self.pairs_per_chunk):
+        for part in charts.split(self.draws_per_chunk):
             u = self.flow.to_latent(self._draw_base(part, generator), self.code_of(part))
             if residual:
                 y = self.embedding.sample(u, part, generator)
