@@ -56,6 +56,17 @@ def test_likelihood_draws_test_values_ceiling_and_images_in_bits() -> None:
     assert all(item.get_linestyle() == "None" for item in image.get_lines()[:1])
 
 
+def test_what_is_scored_over_covering_charts_alone_is_shown_so() -> None:
+    table = likelihood_table()
+    table = table[table["metric"] != "bits_per_dim"]
+    covering = {"metric": "log_likelihood_covering", "label": "log-likelihood, covering charts"}
+    figure = draw_likelihood(table[table["metric"] != "ceiling"].assign(**covering))
+    assert {panel.get_title() for panel in figure.axes} == {"helix", "MNIST"}
+    assert any("log-likelihood, covering charts" in text for text in texts(figure))
+    with pytest.raises(ValueError, match="no rows of metric"):
+        draw_likelihood(table.assign(metric="leak"))
+
+
 def test_what_is_missing_is_counted_and_stays_out_of_the_mean() -> None:
     table = likelihood_table()
     runs = runs_of(table, ("realnvp", 2))

@@ -22,7 +22,7 @@ from vqflow.figures.panels import (
 from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 from vqflow.tables.statistics import preferred_split, student_interval
 
-_BITS = "bits_per_dim"
+_ALL, _COVERING, _BITS = "log_likelihood_all", "log_likelihood_covering", "bits_per_dim"
 _CEILING: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
 
@@ -30,7 +30,8 @@ class Likelihood(RunFigure):
     """Every seed's value of a likelihood, mean, interval and ceiling: a panel per data set.
 
     Args:
-        metric: The metric; images show their bits per dimension in place of a log-likelihood.
+        metric: The metric; images show their bits per dimension in place of a log-likelihood, and a
+            run that has none over all charts shows that over the covering ones.
     """
 
     reads = ("metrics", "runs")
@@ -43,7 +44,7 @@ finite, are counted beside their variant. Images are compared in bits per dimens
 are better.
 """
 
-    def __init__(self, metric: str = "log_likelihood_all") -> None:
+    def __init__(self, metric: str = _ALL) -> None:
         self.metric = metric
 
     def draw(self, inputs: Inputs) -> Figure:
@@ -52,12 +53,13 @@ are better.
 
 
 @theme()
-def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str = "log_likelihood_all") -> Figure:
+def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str = _ALL) -> Figure:
     """Draws every seed's value, the mean and its 95 % Student t interval, per data set.
 
     Data sets that have bits per dimension (images) show those in place of the
-    log-likelihood. A run that diverged, or whose value is not finite, is counted beside its
-    variant.
+    log-likelihood. Where nothing was scored over all charts, the likelihood over the covering ones
+    is shown, which bounds it from below. A run that diverged, or whose value is not finite, is
+    counted beside its variant.
 
     Args:
         metrics: The metrics table (dataset, variant, seed, epoch, metric, value, unit, split,
@@ -68,6 +70,8 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str = "log_likelihoo
     Raises:
         ValueError: If there are no rows of the metric.
     """
+    if metric == _ALL and not metrics["metric"].isin([_ALL, _BITS]).any():
+        metric = _COVERING
     images = metric.startswith("log_likelihood")
     names = datasets_of(metrics, [metric, _BITS] if images else [metric], runs)
     shown = {name: _metric_of(metrics, name, metric, images) for name in names}
