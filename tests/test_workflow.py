@@ -115,7 +115,7 @@ def test_without_weights_a_distance_and_its_figure_are_not_planned(
 def test_the_cluster_profile_plans(project: Path) -> None:
     pytest.importorskip("snakemake_executor_plugin_slurm")
     arguments = ["--workflow-profile", "profiles/slurm", "--configfile", "config/mnist.yaml"]
-    assert planned(project, *arguments)["train_flow"] == 12
+    assert planned(project, *arguments)["train_flow"] == 18
 
 
 def test_a_mistake_stops_before_any_job(project: Path) -> None:
