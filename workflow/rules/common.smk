@@ -22,6 +22,7 @@ from vqflow.config.figures import (
 from vqflow.identity import Code
 from vqflow.stages.locks import free_dead_locks
 from vqflow.stages.machine import uses_gpu
+from vqflow.stages.scheduling import rest_between_jobs
 from vqflow.stages.scratch import remove_finished
 
 if "benchmarks" not in config:
