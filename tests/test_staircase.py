@@ -178,3 +178,11 @@ def test_parameters_are_counted_as_those_of_zuko() -> None:
     lazy, ours = pair(3, hidden_features=[40, 30])
     assert count_parameters(ours) == count_parameters(lazy)
     assert count_parameters(lazy) == sum(parameter.numel() for parameter in lazy.parameters())
+
+
+def test_columns_of_two_bytes_are_put_in_order_exactly() -> None:
+    """As by indexing, for what bfloat16 can hold."""
+    x = torch.randn(9, 40, generator=torch.Generator().manual_seed(0)).bfloat16()
+    x[0, :3] = torch.tensor([torch.inf, -torch.inf, 3e38])
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(staircase._permuted(x, order), x[:, order])
