@@ -3,8 +3,7 @@
 After each look at the jobs that are ready, Snakemake (9.27) plans another, the timespan of
 ``--max-jobs-per-timespan`` later, a second by default. Only a rate that is used up needs that. As
 each job that ends starts such a chain, and none ends before the run, hundreds of jobs later it
-looks at all inputs of all ready jobs without a pause: most of a core, on a shared file system most
-of its patience. Imports no torch.
+looks at all inputs of all ready jobs without a pause: over half a core. Imports no torch.
 """
 
 from __future__ import annotations
