@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,14 +76,16 @@ def _parts(run: Path) -> Iterator[str | Table]:
 
 
 def _numbers(brief: Brief) -> Table:
-    """Gives a line for each variant on each data set; names that are too long are wrapped."""
+    """Gives a line for each variant, below one for its data set."""
     table = _table(header=True)
-    for name in ("data set", "variant"):
-        table.add_column(name, overflow="fold")
+    table.add_column("data set, variant", overflow="fold")
     for name in ("mean ± 95 %", "gain", "95 % interval", ""):
         table.add_column(name, no_wrap=True, justify="right" if name else "left")
-    for line in brief.lines:
-        table.add_row(*astuple(line))
+    for dataset, lines in groupby(brief.lines, attrgetter("dataset")):
+        table.add_row(dataset)
+        for line in lines:
+            _, variant, *cells = astuple(line)
+            table.add_row(f"  {variant}", *cells)
     return table
 
 

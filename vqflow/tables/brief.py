@@ -59,13 +59,12 @@ def briefs(summary: pd.DataFrame, entries: Sequence[str]) -> list[Brief]:
 
 
 def _brief(rows: pd.DataFrame) -> Brief:
-    """Gives the variants that are compared with a baseline, or all where none is."""
-    compared = rows[rows["baseline"] != ""]
+    """Gives the variants that are more than a baseline: compared with one, or nobody's."""
+    chosen = rows[(rows["baseline"] != "") | ~rows["variant"].isin(rows["baseline"])]
     label, unit, better = (str(rows[name].iloc[0]) for name in ("label", "unit", "better"))
     splits = " and ".join(rows["split"].unique())
     facts = [unit, f"{splits} split", f"{better} is better" if better else ""]
     title = f"{label[:1].upper()}{label[1:]} ({', '.join(filter(None, facts))})"
-    chosen = compared if len(compared) else rows
     return Brief(title, [_line(row) for row in chosen.to_dict("records")])
 
 
