@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -23,6 +24,9 @@ from vqflow.figures.style import GREY, Stroke, label, strokes, theme
 from vqflow.tables.statistics import preferred_split, student_interval
 
 _ALL, _COVERING, _BITS = "log_likelihood_all", "log_likelihood_covering", "bits_per_dim"
+_REACH = 3.0
+"""How far the axis goes beyond the middle 80 % of the seeds and all medians, in widths of these."""
+_BEYOND: dict[str, Any] = {"linestyle": "none", "markersize": 4}
 _CEILING: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (4, 2))}
 
 
@@ -40,8 +44,8 @@ Likelihood of the final models on the test split (after table 1 of the paper). S
 seeds; markers are means with the 95 % Student t interval, filled for VQ variants and open for plain
 flows and other models. The dashed line is the *ceiling*, the mean exact log-density of the test
 points, which no model can exceed in expectation. Runs that diverged, and values that are not
-finite, are counted beside their variant. Images are compared in bits per dimension, of which fewer
-are better.
+finite, are counted beside their variant. Triangles at an edge stand for seeds and means beyond it,
+far from the others. Images are compared in bits per dimension, of which fewer are better.
 """
 
     def __init__(self, metric: str = _ALL) -> None:
@@ -79,10 +83,11 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str = _ALL) -> Figur
     styles = strokes(runs[runs["dataset"].isin(names)])
     columns = 2 if len(names) in (2, 4) else 3
     figure, panels = panel_grid(len(names), columns, 1.05 + 0.21 * len(styles))
+    beyond = False
     for position, (panel, dataset) in enumerate(zip(panels, names, strict=True)):
         rows = _final(metrics, dataset, shown[dataset])
         panel.set_title(label(dataset))
-        _draw_panel(panel, rows, styles, _lost(runs, rows, dataset))
+        beyond |= _draw_panel(panel, rows, styles, _lost(runs, rows, dataset))
         if images and shown[dataset] != _BITS:
             _draw_ceiling(panel, _final(metrics, dataset, "ceiling"))
         below = names[position + columns] if position + columns < len(names) else None
@@ -94,11 +99,12 @@ def draw(metrics: pd.DataFrame, runs: pd.DataFrame, metric: str = _ALL) -> Figur
         figure,
         interval=bool(metrics["seed"].nunique() > 1),
         ceiling="ceiling" in set(metrics["metric"]) and images,
+        beyond=beyond,
     )
     return figure
 
 
-def _explain(figure: Figure, interval: bool, ceiling: bool) -> None:
+def _explain(figure: Figure, interval: bool, ceiling: bool, beyond: bool) -> None:
     """The legend: what dots, markers and lines are."""
     handles = [
         Line2D([], [], color=GREY, linestyle="none", marker="o", markersize=2.6, label="one seed"),
@@ -108,6 +114,8 @@ def _explain(figure: Figure, interval: bool, ceiling: bool) -> None:
         handles = [Line2D([], [], color=GREY, linestyle="none", marker="s", label="the one seed")]
     if ceiling:
         handles.append(Line2D([], [], **_CEILING, label="ceiling"))
+    if beyond:
+        handles.append(Line2D([], [], color=GREY, **_BEYOND, marker="<", label="beyond the edge"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
@@ -135,7 +143,8 @@ def _lost(runs: pd.DataFrame, rows: pd.DataFrame, dataset: str) -> dict[str, str
 
 def _draw_panel(
     panel: Axes, rows: pd.DataFrame, styles: dict[str, Stroke], lost: dict[str, str]
-) -> None:
+) -> bool:
+    """Draws a row for each variant; says whether something lies beyond the panel's edges."""
     if rows["value"].notna().sum() == 0:
         no_data(panel)
     places = {variant: -float(place) for place, variant in enumerate(styles)}
@@ -170,8 +179,46 @@ def _draw_panel(
     panel.set_yticks(list(places.values()), labels=[label(variant) for variant in places])
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
+    low, high = _edges(rows)
+    if math.isfinite(low):
+        panel.set_xlim(left=low)
+    if math.isfinite(high):
+        panel.set_xlim(right=high)
+    for variant, style in styles.items():
+        values = rows[rows["variant"] == variant]["value"].dropna()
+        _mark_beyond(panel, values, (low, high), places[variant], style)
     for variant, text in lost.items():
         _note_lost(panel, rows[rows["variant"] == variant]["value"], places[variant], text)
+    return math.isfinite(low) or math.isfinite(high)
+
+
+def _edges(rows: pd.DataFrame) -> tuple[float, float]:
+    """Gives where an axis is cut, so that a few far seeds do not hide how the others differ.
+
+    Returns:
+        The lowest and the highest value shown; infinite where nothing lies beyond.
+    """
+    values = rows["value"].dropna()
+    if values.empty:
+        return -math.inf, math.inf
+    inner = [*values.quantile([0.1, 0.9]), *rows.groupby("variant")["value"].median().dropna()]
+    reach = _REACH * (max(inner) - min(inner))
+    low, high = min(inner) - reach, max(inner) + reach
+    return low if values.min() < low else -math.inf, high if values.max() > high else math.inf
+
+
+def _mark_beyond(
+    panel: Axes, values: pd.Series[float], edges: tuple[float, float], place: float, style: Stroke
+) -> None:
+    """Marks at the edge that seeds, or their mean, lie beyond it."""
+    low, high = edges
+    for edge, marker, side in ((low, "<", -1), (high, ">", 1)):
+        if (side * values > side * edge).any():
+            shown = {**_BEYOND, "marker": marker, "color": style.colour, "clip_on": False}
+            panel.plot([edge], [place + 0.2], **shown)
+            if side * values.mean() > side * edge:
+                face = "white" if style.base else style.colour
+                panel.plot([edge], [place - 0.12], **shown, markerfacecolor=face)
 
 
 def _note_lost(panel: Axes, values: pd.Series[float], place: float, text: str) -> None:
