@@ -14,6 +14,7 @@ from stated import REFERENCE, claims, only, reference_claims, rows, selected
 from vqflow.claims.roles import Roles
 from vqflow.claims.scores import paired, share
 from vqflow.config.parsing import parse_config
+from vqflow.tables.reading import read_summary
 
 # Numbers
 
@@ -43,7 +44,7 @@ def test_pairs_are_of_equal_seeds() -> None:
 def test_gains_and_verdicts_are_those_of_the_summary() -> None:
     """The summary's code is another; its win is the verdict that a gain holds."""
     found, _ = reference_claims("toy3d")
-    summary = pd.read_csv(REFERENCE / "toy3d" / "tables" / "summary.csv")
+    summary = read_summary(REFERENCE / "toy3d" / "tables" / "summary.csv")
     for key, metric in (("paper-1", "log_likelihood_all"), ("paper-2", "kde_log_likelihood")):
         part = summary[(summary["metric"] == metric) & (summary["split"] != "validation")]
         gains = part.dropna(subset=["gain_mean"]).set_index(["dataset", "variant"])

@@ -56,6 +56,25 @@ def test_likelihood_draws_test_values_ceiling_and_images_in_bits() -> None:
     assert all(item.get_linestyle() == "None" for item in image.get_lines()[:1])
 
 
+def test_far_seeds_are_marked_at_the_edge_and_do_not_stretch_the_axis() -> None:
+    table = likelihood_table()
+    far = (table["variant"] == "maf") & (table["seed"] == 1) & (table["split"] != "validation")
+    far &= (table["dataset"] == "helix") & (table["metric"] == "log_likelihood_all")
+    whole = draw_likelihood(table)
+    table.loc[far, "value"] = -5000.0
+    figure = draw_likelihood(table)
+    left, right = figure.axes[0].get_xlim()
+    assert left > -50 and right >= 12.5
+    marked = [item for item in figure.axes[0].get_lines() if item.get_marker() == "<"]
+    heights = [float(np.ravel(item.get_ydata())[0]) for item in marked]
+    place = -float(list(dict.fromkeys(table["variant"])).index("maf"))
+    assert heights == pytest.approx([place + 0.2, place - 0.12])
+    assert all(np.allclose(item.get_xdata(), left) for item in marked)
+    assert figure.axes[1].get_xlim() == whole.axes[1].get_xlim()
+    shown = [{text.get_text() for text in each.legends[0].get_texts()} for each in (whole, figure)]
+    assert shown[1] - shown[0] == {"beyond the edge"}
+
+
 def test_what_is_scored_over_covering_charts_alone_is_shown_so() -> None:
     table = likelihood_table()
     table = table[table["metric"] != "bits_per_dim"]

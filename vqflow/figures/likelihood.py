@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -179,32 +178,32 @@ def _draw_panel(
     panel.set_yticks(list(places.values()), labels=[label(variant) for variant in places])
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
-    low, high = _edges(rows)
-    if math.isfinite(low):
-        panel.set_xlim(left=low)
-    if math.isfinite(high):
-        panel.set_xlim(right=high)
-    for variant, style in styles.items():
-        values = rows[rows["variant"] == variant]["value"].dropna()
-        _mark_beyond(panel, values, (low, high), places[variant], style)
+    edges = _edges(rows)
+    if edges is not None:
+        panel.set_xlim(*edges)
+        for variant, style in styles.items():
+            values = rows[rows["variant"] == variant]["value"].dropna()
+            _mark_beyond(panel, values, edges, places[variant], style)
     for variant, text in lost.items():
         _note_lost(panel, rows[rows["variant"] == variant]["value"], places[variant], text)
-    return math.isfinite(low) or math.isfinite(high)
+    return edges is not None
 
 
-def _edges(rows: pd.DataFrame) -> tuple[float, float]:
+def _edges(rows: pd.DataFrame) -> tuple[float, float] | None:
     """Gives where an axis is cut, so that a few far seeds do not hide how the others differ.
 
     Returns:
-        The lowest and the highest value shown; infinite where nothing lies beyond.
+        The lowest and the highest value shown; ``None`` where nothing lies far off.
     """
     values = rows["value"].dropna()
     if values.empty:
-        return -math.inf, math.inf
+        return None
     inner = [*values.quantile([0.1, 0.9]), *rows.groupby("variant")["value"].median().dropna()]
-    reach = _REACH * (max(inner) - min(inner))
-    low, high = min(inner) - reach, max(inner) + reach
-    return low if values.min() < low else -math.inf, high if values.max() > high else math.inf
+    width = max(inner) - min(inner)
+    low, high = min(inner) - _REACH * width, max(inner) + _REACH * width
+    if low <= values.min() and values.max() <= high:
+        return None
+    return max(low, values.min() - width / 2), min(high, values.max() + width / 2)
 
 
 def _mark_beyond(
@@ -240,7 +239,10 @@ def _draw_ceiling(panel: Axes, rows: pd.DataFrame) -> None:
     """Marks the best value that a model can reach: the mean of the exact log-density."""
     if rows["value"].notna().sum() == 0:
         return
-    panel.axvline(float(rows["value"].mean()), **_CEILING)
+    ceiling = float(rows["value"].mean())
+    panel.axvline(ceiling, **_CEILING)
+    if not panel.get_autoscalex_on():  # the axis is cut
+        panel.set_xlim(right=max(panel.get_xlim()[1], ceiling))
 
 
 def _axis_label(metric: str, rows: pd.DataFrame) -> str:
