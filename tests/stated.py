@@ -53,7 +53,7 @@ def rows(
 
 
 def claims(config: Config, *tables: pd.DataFrame) -> dict[str, Claim]:
-    scores = Scores(pd.concat(tables, ignore_index=True), SEEDS)
+    scores = Scores(pd.concat(tables, ignore_index=True), config.seeds)
     found = [*paper_claims(scores, Roles(config)), *own_claims(scores, Roles(config))]
     return {claim.key: claim for claim in found}
 
