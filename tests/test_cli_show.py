@@ -52,11 +52,11 @@ def _check_numbers(block: list[str], shown: pd.DataFrame) -> None:
         else:
             dataset = line.rstrip()
     assert len(printed) + shown["dataset"].nunique() == len(block)
-    baselines = set(shown["baseline"].dropna())
+    baselines = set(zip(shown["dataset"], shown["baseline"], strict=True))
     for _, row in shown.iterrows():
         line = printed.pop((row["dataset"], row["variant"]), None)
         if line is None:
-            assert row["variant"] in baselines and pd.isna(row["baseline"])
+            assert (row["dataset"], row["variant"]) in baselines and pd.isna(row["baseline"])
         elif pd.notna(row["gain_mean"]):
             assert f"{row['gain_mean']:+.2f}".replace("-", "−") in line
             marks = sum(str(row.get(name)) == "True" for name in ("win", "win_holm"))

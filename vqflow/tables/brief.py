@@ -59,8 +59,10 @@ def briefs(summary: pd.DataFrame, entries: Sequence[str]) -> list[Brief]:
 
 
 def _brief(rows: pd.DataFrame) -> Brief:
-    """Gives the variants that are more than a baseline: compared with one, or nobody's."""
-    chosen = rows[(rows["baseline"] != "") | ~rows["variant"].isin(rows["baseline"])]
+    """Gives the variants that are more than a baseline: compared with one, or nobody's there."""
+    baselines = pd.MultiIndex.from_frame(rows[["dataset", "baseline"]])
+    alone = ~pd.MultiIndex.from_frame(rows[["dataset", "variant"]]).isin(baselines)
+    chosen = rows[(rows["baseline"] != "") | alone]
     label, unit, better = (str(rows[name].iloc[0]) for name in ("label", "unit", "better"))
     splits = " and ".join(rows["split"].unique())
     facts = [unit, f"{splits} split", f"{better} is better" if better else ""]
