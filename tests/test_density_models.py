@@ -55,6 +55,20 @@ def test_the_density_integrates_to_one_in_the_data_s_own_space(scale: float) -> 
     assert mass(fitted(data)) == pytest.approx(1, abs=1e-3)
 
 
+def test_the_mixture_s_samples_do_not_depend_on_how_many_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mixture, generator = GaussianMixture(3, [2]), np.random.default_rng(0)
+    roots = generator.normal(size=(2, 3, 3))
+    covariances = roots @ roots.transpose(0, 2, 1) + np.eye(3)
+    means, weights = generator.normal(size=(2, 3)), np.array([0.3, 0.7])
+    mixture.load_state({"weights": weights, "means": means, "covariances": covariances})
+    whole = mixture.sample(500, seed=1)
+    monkeypatch.setattr("vqflow.models.gaussian_mixture._NUMBERS", 100)
+    assert np.array_equal(mixture.sample(500, seed=1), whole)
+    assert mixture.sample(0, seed=1).shape == (0, 3)
+
+
 def test_the_mixture_is_that_of_its_numbers() -> None:
     model = GaussianMixture(2, [3])
     points = ring(2).points

@@ -11,6 +11,9 @@ from vqflow.models.density import Density, Points, State
 
 log = logging.getLogger(__name__)
 
+_NUMBERS = 2**24
+"""The most numbers of the covariances' roots that are gathered at once."""
+
 
 class GaussianMixture(Density):
     """scikit-learn's mixture of Gaussians with full covariances, K chosen on validation points.
@@ -86,7 +89,11 @@ class GaussianMixture(Density):
         generator = np.random.default_rng(seed)
         chosen = generator.choice(len(self.weights), n, p=self.weights)
         z = generator.standard_normal((n, self.features))
-        return np.asarray(self.means[chosen] + np.einsum("nde,ne->nd", self._roots[chosen], z))
+        rows = max(1, _NUMBERS // self.features**2)
+        starts = range(0, max(n, 1), rows)
+        parts = [(chosen[i : i + rows], z[i : i + rows]) for i in starts]
+        moved = [np.einsum("nde,ne->nd", self._roots[k], part) for k, part in parts]
+        return np.asarray(self.means[chosen] + np.concatenate(moved))
 
     def state(self) -> State:
         """Gives the weights (K,), the means (K, D) and the covariances (K, D, D)."""
